@@ -1,0 +1,30 @@
+# All that is needed is Python >= 3.11, git and make. With uv installed, `uv run dvc repro` and `uv run pytest` do the same.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+RUN := $(UV) run --frozen
+
+.PHONY: help setup repro test lint bench
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## create .venv and install what uv.lock pins
+	@command -v uv >/dev/null || test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet uv; }
+	@$(UV) sync --frozen --inexact --quiet
+
+repro: setup ## run the pipeline: every stage whose inputs changed
+	$(RUN) dvc repro
+
+lint: setup ## ruff and mypy
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+test: lint ## lint, types and every test
+	$(RUN) pytest
+
+bench: setup ## the benchmarks, one JSON object a line
+	@for file in benchmarks/*.py; do $(RUN) python $$file; done

@@ -1,0 +1,49 @@
+"""How fast a model answers, and how far its answers are from those of the float model."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.evaluate import accuracy
+from kws.inference import Logits
+
+
+def time_calls(call: Callable[[], Any], warmup: int, repeat: int) -> NDArray[np.float64]:
+    """Return the milliseconds of each of `repeat` calls, after `warmup` untimed ones."""
+    for _ in range(warmup):
+        call()
+    times = np.empty(repeat)
+    for index in range(repeat):
+        start = time.perf_counter_ns()
+        call()
+        times[index] = (time.perf_counter_ns() - start) / 1e6
+    return times
+
+
+def summarise(times: NDArray[np.float64]) -> dict[str, float]:
+    """Return min, mean, p50, p95, p99 and max of times in ms, rounded to the microsecond."""
+    p50, p95, p99 = np.percentile(times, [50, 95, 99])
+    values = {
+        "min": times.min(),
+        "mean": times.mean(),
+        "p50": p50,
+        "p95": p95,
+        "p99": p99,
+        "max": times.max(),
+    }
+    return {name: round(float(value), 3) for name, value in values.items()}
+
+
+def compare(reference: Logits, compiled: Logits, actual: NDArray[np.int64]) -> dict[str, float]:
+    """Return top-1 agreement, mean cosine of the logits, accuracy, and what the compilation cost of it."""
+    norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(compiled, axis=1)
+    correct = accuracy(compiled.argmax(1), actual)
+    return {
+        "top1_agreement": accuracy(reference.argmax(1), compiled.argmax(1)),
+        "cosine": float(np.mean(np.sum(reference * compiled, axis=1) / norms)),
+        "accuracy": correct,
+        "accuracy_drop": accuracy(reference.argmax(1), actual) - correct,
+    }

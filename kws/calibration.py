@@ -1,0 +1,59 @@
+"""The calibration archive: training clips, the same number of each label, as a tar of .npy files."""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.dataset import Dataset
+from kws.errors import UserError
+from kws.features import Features
+from kws.seeding import rng
+
+
+def stratified(labels: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
+    """Return `size` distinct positions, sorted, with labels as even in number as their clips allow.
+
+    Raises UserError where there are fewer clips than asked for.
+    """
+    if size > len(labels):
+        raise UserError(f"calib.size is {size}, but there are only {len(labels)} training clips; lower it")
+    order = rng(seed, "calibration", 0).permutation(len(labels))
+    turn = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        mine = order[labels[order] == label]
+        turn[mine] = np.arange(len(mine))
+    return np.sort(order[np.argsort(turn[order], kind="stable")][:size])
+
+
+def write_tar(path: Path, samples: Features) -> None:
+    """Write [n, 1, frames, n_mels] as flat `input_00000.npy`…, each float32 [1, 1, frames, n_mels].
+
+    Time, owner and order are fixed, so the same samples give the same bytes.
+    """
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for index, sample in enumerate(samples):
+            buffer = io.BytesIO()
+            np.save(buffer, np.ascontiguousarray(sample[None], dtype="<f4"))
+            member = tarfile.TarInfo(f"input_{index:05d}.npy")
+            member.size = buffer.tell()
+            buffer.seek(0)
+            tar.addfile(member, buffer)
+
+
+def read_tar(path: Path) -> Iterator[Features]:
+    """Yield the samples of an archive in order."""
+    with tarfile.open(path) as tar:
+        for member in sorted(tar.getmembers(), key=lambda m: m.name):
+            file = tar.extractfile(member)
+            if file is not None:
+                yield np.load(io.BytesIO(file.read()), allow_pickle=False)
+
+
+def take_samples(train: Dataset, size: int, seed: int) -> tuple[Features, NDArray[np.int64]]:
+    """Return the calibration clips of the training split and their positions in it."""
+    positions = stratified(train.labels, size, seed)
+    return train.take(positions)[0], positions

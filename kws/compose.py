@@ -1,0 +1,29 @@
+"""From conf/ to params.yaml, by DVC's own composer: the same bytes as `dvc exp run` writes."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dvc.utils.hydra import compose_and_dump
+from hydra.errors import HydraException
+
+from kws.config import load_params
+from kws.errors import UserError
+from kws.files import replacing
+
+
+def compose(conf: Path, output: Path, overrides: list[str]) -> None:
+    """Compose `conf/config.yaml` with Hydra overrides and write it once it is valid.
+
+    Raises UserError, and leaves `output` as it was, where an override or a value is wrong.
+    """
+    if not (conf / "config.yaml").is_file():
+        raise UserError(f"{conf}/config.yaml: missing; run this in the project's folder")
+    with TemporaryDirectory() as folder:
+        composed = Path(folder) / "params.yaml"
+        try:
+            compose_and_dump(composed, str(conf.absolute()), None, "config", "", overrides)
+        except HydraException as error:
+            raise UserError(" ".join(str(error).split())) from error
+        load_params(composed)
+        with replacing(output) as partial:
+            partial.write_bytes(composed.read_bytes())

@@ -1,0 +1,178 @@
+"""The schema of params.yaml: unknown keys, wrong types and values out of range are errors."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from kws.errors import UserError
+from kws.features import FrontEnd
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Label = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"range {list(pair)} runs downwards, expected [low, high]")
+    return pair
+
+
+PositiveFloat = Annotated[float, Field(gt=0)]
+RoomSide = Annotated[float, Field(ge=1.5)]
+Seconds = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ascending)]
+Metres = Annotated[tuple[RoomSide, RoomSide], AfterValidator(_ascending)]
+
+
+class Section(BaseModel):
+    """What all sections share: no unknown keys, no silent conversions, no changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Data(Section):
+    """Folders of audio, relative to the repository or absolute."""
+
+    seeds: str
+    negatives: str
+    eval: str
+
+
+class Rooms(Section):
+    """Simulated shoebox rooms; ranges are [low, high]."""
+
+    count: Annotated[int, Field(ge=1)]
+    size_m: tuple[Metres, Metres, Metres]
+    rt60_s: Seconds
+
+
+class Augment(Section):
+    """How many clips are made of the recordings, and how they vary."""
+
+    per_class: Annotated[int, Field(ge=8)]
+    fondo_minutes: Annotated[float, Field(ge=0.2)]
+    val_share: Annotated[float, Field(gt=0, lt=1)]
+    p_shift: Probability
+    max_shift_ms: Annotated[float, Field(ge=0)]
+    p_stretch: Probability
+    stretch_low: Annotated[float, Field(ge=0.5, le=1)]
+    stretch_high: Annotated[float, Field(ge=1, le=2)]
+    p_pitch: Probability
+    pitch_semitones: Annotated[float, Field(ge=0, le=12)]
+    p_noise: Probability
+    snr_list: Annotated[list[Annotated[float, Field(ge=-20, le=60)]], Field(min_length=1)]
+    use_fondo_as_noise: bool
+    p_reverb: Probability
+    speech_share: Probability
+    rooms: Rooms
+
+
+class Model(Section):
+    """The network."""
+
+    name: Literal["crnn"]
+    channels: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
+    hidden: Annotated[int, Field(ge=1)]
+    pool: Literal["mean", "last"]
+
+
+class Train(Section):
+    """The optimiser and when it stops."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    lr: Annotated[float, Field(gt=0, le=1)]
+    schedule: Literal["cosine", "constant"]
+    patience: Annotated[int, Field(ge=0)]
+    min_delta: Annotated[float, Field(ge=0)]
+
+
+class Calib(Section):
+    """How many clips calibrate the quantiser, and how many held-out ones measure it."""
+
+    size: Annotated[int, Field(ge=1)]
+    board_inputs: Annotated[int, Field(ge=1)]
+
+
+class Detector(Section):
+    """When scores become an event."""
+
+    threshold: Probability
+
+
+class Host(Section):
+    """This computer as a target."""
+
+    calibration_method: Literal["MinMax", "Percentile", "Entropy"]
+    threads: Annotated[int, Field(ge=1)]
+    warmup: Annotated[int, Field(ge=0)]
+    repeat: Annotated[int, Field(ge=1)]
+
+
+class Targets(Section):
+    """The chosen targets, by name."""
+
+    host: Host | None = None
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    labels: Annotated[list[Label], Field(min_length=2)]
+    background: Label
+    data: Data
+    augment: Augment
+    features: FrontEnd
+    model: Model
+    train: Train
+    calib: Calib
+    detector: Detector
+    target: Targets
+
+    @model_validator(mode="after")
+    def _labels(self) -> Self:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels holds one name twice: {' '.join(self.labels)}")
+        if self.background not in self.labels:
+            raise ValueError(
+                f"background is {self.background}, expected one of labels: {' '.join(self.labels)}"
+            )
+        return self
+
+    @property
+    def keywords(self) -> list[str]:
+        """The labels that are not background, in order."""
+        return [label for label in self.labels if label != self.background]
+
+
+def parse_params(values: Any, source: str = "params.yaml") -> Params:
+    """Return typed parameters, or raise UserError with one line that names each wrong key."""
+    try:
+        return Params.model_validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'params'}: {_explain(e)}" for e in error.errors()]
+        raise UserError(f"{source}: " + "; ".join(problems)) from error
+
+
+def load_params(path: Path) -> Params:
+    """Read params.yaml with the YAML version that DVC reads it with."""
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: missing; write it with `kws compose`") from error
+    except YAMLError as error:
+        raise UserError(f"{path}: not YAML ({' '.join(str(error).split())}); run `kws compose`") from error
+    return parse_params(values, str(path))
+
+
+def _explain(error: Any) -> str:
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return "unknown key; check its spelling against conf/"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    simple = isinstance(error["input"], int | float | str | bool | None)
+    return f"{message}, got {error['input']!r}" if simple else message

@@ -1,0 +1,40 @@
+"""What an ONNX graph costs: operators, parameters and multiply-accumulates (MACs)."""
+
+from collections import Counter
+from collections.abc import Iterable
+from math import prod
+
+import onnx
+from onnx import ModelProto, NodeProto, shape_inference
+
+
+def op_counts(nodes: Iterable[NodeProto]) -> dict[str, int]:
+    """Return how often each operator occurs, by name."""
+    return dict(sorted(Counter(node.op_type for node in nodes).items()))
+
+
+def n_params(model: ModelProto) -> int:
+    """Return the number of floating-point weights."""
+    return sum(prod(w.dims) for w in model.graph.initializer if w.data_type == onnx.TensorProto.FLOAT)
+
+
+def macs(model: ModelProto) -> int:
+    """Return the multiply-accumulates of one inference in Conv, GRU, Gemm and MatMul nodes."""
+    inferred = shape_inference.infer_shapes(model, strict_mode=True).graph
+    values = [*inferred.value_info, *inferred.input, *inferred.output]
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
+    shapes |= {w.name: list(w.dims) for w in inferred.initializer}
+    return sum(_node_macs(node, shapes) for node in inferred.node)
+
+
+def _node_macs(node: NodeProto, shapes: dict[str, list[int]]) -> int:
+    match node.op_type:
+        case "Conv":
+            return prod(shapes[node.output[0]]) * prod(shapes[node.input[1]][1:])
+        case "GRU":
+            steps, batch, _ = shapes[node.input[0]]
+            return steps * batch * (prod(shapes[node.input[1]]) + prod(shapes[node.input[2]]))
+        case "Gemm" | "MatMul":
+            return prod(shapes[node.output[0]]) * prod(shapes[node.input[1]]) // shapes[node.output[0]][-1]
+        case _:
+            return 0

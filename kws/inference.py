@@ -1,0 +1,36 @@
+"""Running a model: features in, logits and probabilities out. Needs onnxruntime, not torch."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from kws.features import Features
+
+Logits = NDArray[np.float32]
+
+
+class Classifier:
+    """An ONNX model with one input float32 [1, 1, frames, n_mels] and one output float32 [1, labels]."""
+
+    def __init__(self, model: Path | bytes, threads: int = 1) -> None:
+        """Load a model from a file or from its bytes."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        source = model if isinstance(model, bytes) else str(model)
+        self.session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
+
+    def logits(self, features: Features) -> Logits:
+        """Return logits float32 [n, labels] of features float32 [n, 1, frames, n_mels], one by one."""
+        rows = [self.session.run(None, {self.input: row[None]})[0][0] for row in features]
+        return np.stack(rows)
+
+
+def softmax(logits: Logits) -> Logits:
+    """Return probabilities over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Logits = shifted / shifted.sum(axis=-1, keepdims=True)
+    return probabilities

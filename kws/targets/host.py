@@ -1,0 +1,68 @@
+"""This computer: ONNX Runtime static INT8 in QDQ form, calibrated with the NPU's archive."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from kws.calibration import read_tar
+from kws.config import Host
+from kws.graph import op_counts
+
+TOOL = f"onnxruntime {ort.__version__}"
+
+
+class _TarReader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, tar: Path, name: str) -> None:
+        self.samples: Iterator[dict[str, Any]] = ({name: sample} for sample in read_tar(tar))
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self.samples, None)
+
+
+def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """Return the INT8 model and what stayed in float: weights per channel and activations are signed 8-bit.
+
+    ONNX Runtime has no integer GRU, so that node and the pooling after it keep float arithmetic.
+    """
+    logging.getLogger().setLevel(logging.ERROR)
+    name = onnx.load(model).graph.input[0].name
+    with tempfile.TemporaryDirectory() as folder:
+        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+        quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            quantised,
+            _TarReader(tar, name),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod[host.calibration_method],
+        )
+        compiled = onnx.load(quantised)
+    onnx.helper.set_model_props(compiled, {p.key: p.value for p in onnx.load(model).metadata_props})
+    return compiled, precision(compiled)
+
+
+def precision(model: onnx.ModelProto) -> dict[str, Any]:
+    """Return the operators that compute in INT8 and in float; a node is INT8 if its data is dequantised."""
+    dequantised = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    parts: dict[str, list[onnx.NodeProto]] = {"int8_ops": [], "float_ops": []}
+    for node in model.graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            key = "int8_ops" if node.input[0] in dequantised and node.op_type != "GRU" else "float_ops"
+            parts[key].append(node)
+    return {key: op_counts(nodes) for key, nodes in parts.items()}

@@ -1,0 +1,16 @@
+"""The pipeline's stages: each reads its part of params.yaml, calls `kws`, and writes its outputs."""
+
+import sys
+import warnings
+from collections.abc import Callable
+
+from kws.errors import UserError
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call a stage with the command line's arguments; bad input ends in one line and exit status 1."""
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    try:
+        main(*sys.argv[1:])
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,37 @@
+"""Export the network: models/kws.onnx, simplified and checked against torch, and reports/onnx.json."""
+
+import onnx
+
+from kws.augment.sources import VAL
+from kws.checkpoint import load_checkpoint
+from kws.config import load_params
+from kws.export import max_abs_diff, to_onnx
+from kws.files import replacing, write_json
+from kws.graph import macs, n_params, op_counts
+from stages import paths, run
+from stages.data import dataset
+
+CHECKED = 64
+"""Validation clips on which torch and ONNX must agree."""
+
+
+def main() -> None:
+    """Write the graph, what it costs, and how far it is from torch."""
+    checkpoint = load_checkpoint(paths.CHECKPOINT)
+    inputs, _ = next(dataset(load_params(paths.PARAMS), VAL).batches(CHECKED))
+    model = to_onnx(checkpoint)
+    diff = max_abs_diff(checkpoint, model, inputs)
+    with replacing(paths.ONNX) as partial:
+        onnx.save(model, partial)
+    summary = {
+        "params": n_params(model),
+        "macs": macs(model),
+        "size_kb": round(paths.ONNX.stat().st_size / 1024, 1),
+        "max_abs_diff": diff,
+        "operators": op_counts(model.graph.node),
+    }
+    write_json(paths.ONNX_REPORT, summary)
+
+
+if __name__ == "__main__":
+    run(main)

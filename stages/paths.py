@@ -1,0 +1,37 @@
+"""Where stages read and write, relative to the repository: the same names as in dvc.yaml."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+RIRS = Path("data/rirs/rirs.npy")
+CLIPS = Path("data/clips")
+FEATURES = Path("data/features")
+CALIB = Path("data/calib")
+CHECKPOINT = Path("models/kws.pt")
+ONNX = Path("models/kws.onnx")
+REPORTS = Path("reports")
+TRAINING = REPORTS / "training.csv"
+ONNX_REPORT = REPORTS / "onnx.json"
+EVALUATION = REPORTS / "evaluation.json"
+CONFUSION = REPORTS / "confusion.csv"
+METRICS = REPORTS / "metrics.json"
+
+
+def clips(label: str) -> Path:
+    """Folder of a label's clips and manifest."""
+    return CLIPS / label
+
+
+def features(label: str) -> Path:
+    """File of a label's features."""
+    return FEATURES / f"{label}.npy"
+
+
+def target(name: str) -> Path:
+    """Folder of a target's compiled model and build.json."""
+    return Path("models") / name
+
+
+def benchmark(name: str) -> Path:
+    """What was measured of a target."""
+    return REPORTS / "benchmark" / f"{name}.json"
