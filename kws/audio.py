@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
 from kws.errors import UserError
-
-Audio = NDArray[np.float32]
+from kws.types import Audio, Pcm
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 SILENCE = 1e-4
@@ -84,11 +82,11 @@ def drop_copies(recordings: dict[Path, Audio]) -> dict[Path, Audio]:
     return kept
 
 
-def to_int16(audio: Audio) -> NDArray[np.int16]:
+def to_int16(audio: Audio) -> Pcm:
     """Round float audio in -1..1 to 16-bit PCM; what lies outside is clipped."""
     return np.clip(np.rint(audio * 32768), -32768, 32767).astype(np.int16)
 
 
-def to_float(pcm: NDArray[np.int16]) -> Audio:
+def to_float(pcm: Pcm) -> Audio:
     """Return 16-bit PCM as float32 in -1..1."""
     return pcm.astype(np.float32) / np.float32(32768)

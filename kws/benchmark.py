@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.evaluate import accuracy
-from kws.inference import Logits
+from kws.inference import accuracy
+from kws.types import Labels, Logits
 
 
 def time_calls(call: Callable[[], Any], warmup: int, repeat: int) -> NDArray[np.float64]:
@@ -37,13 +37,13 @@ def summarise(times: NDArray[np.float64]) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in values.items()}
 
 
-def compare(reference: Logits, compiled: Logits, actual: NDArray[np.int64]) -> dict[str, float]:
+def compare(reference: Logits, compiled: Logits, actual: Labels) -> dict[str, float]:
     """Return top-1 agreement, mean cosine of the logits, accuracy, and what the compilation cost of it."""
     norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(compiled, axis=1)
-    correct = accuracy(compiled.argmax(1), actual)
+    correct = accuracy(compiled, actual)
     return {
-        "top1_agreement": accuracy(reference.argmax(1), compiled.argmax(1)),
+        "top1_agreement": accuracy(compiled, reference.argmax(axis=1)),
         "cosine": float(np.mean(np.sum(reference * compiled, axis=1) / norms)),
         "accuracy": correct,
-        "accuracy_drop": accuracy(reference.argmax(1), actual) - correct,
+        "accuracy_drop": accuracy(reference, actual) - correct,
     }

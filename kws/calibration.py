@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kws.dataset import Dataset
 from kws.errors import UserError
-from kws.features import Features
 from kws.seeding import rng
+from kws.types import Features, Indices, Labels
 
 
-def stratified(labels: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
+def stratified(labels: Labels, size: int, seed: int) -> Indices:
     """Return `size` distinct positions, sorted, with labels as even in number as their clips allow.
 
     Raises UserError where there are fewer clips than asked for.
@@ -51,9 +49,3 @@ def read_tar(path: Path) -> Iterator[Features]:
             file = tar.extractfile(member)
             if file is not None:
                 yield np.load(io.BytesIO(file.read()), allow_pickle=False)
-
-
-def take_samples(train: Dataset, size: int, seed: int) -> tuple[Features, NDArray[np.int64]]:
-    """Return the calibration clips of the training split and their positions in it."""
-    positions = stratified(train.labels, size, seed)
-    return train.take(positions)[0], positions

@@ -1,6 +1,5 @@
 """Trained weights with what is needed to use them: labels, network and front-end parameters."""
 
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,5 +46,5 @@ def load_checkpoint(path: Path) -> Checkpoint:
         plain = torch.load(path, weights_only=True)
         model, front_end = Model(**plain["model"]), FrontEnd(**plain["front_end"])
         return Checkpoint(plain["state"], plain["labels"], model, front_end)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # torch.load raises whatever foreign bytes lead it to
         raise UserError(f"{path}: not a checkpoint of this version; train again") from error

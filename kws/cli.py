@@ -20,7 +20,7 @@ def kws() -> None:
 def compose(
     overrides: Annotated[list[str] | None, typer.Argument(help="Hydra overrides, e.g. train.lr=3e-4")] = None,
 ) -> None:
-    """Rewrite params.yaml from conf/, as `dvc exp run` does: needed before `dvc repro` after editing conf/."""
+    """Rewrite params.yaml from conf/, as `dvc exp run` does; `dvc repro` never does."""
     from kws.compose import compose as write
 
     write(Path("conf"), Path("params.yaml"), overrides or [])

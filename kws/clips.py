@@ -6,13 +6,13 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kws.augment.recipe import Clip
+from kws.types import Pcm
 
 
 def write_clips(
-    folder: Path, n: int, samples: int, blocks: Iterable[tuple[range, tuple[list[Clip], NDArray[np.int16]]]]
+    folder: Path, n: int, samples: int, blocks: Iterable[tuple[range, tuple[list[Clip], Pcm]]]
 ) -> None:
     """Write `clips.npy`, int16 [n, samples], and `manifest.csv` into a new folder, block by block."""
     folder.mkdir(parents=True)
@@ -24,9 +24,3 @@ def write_clips(
             clips[indices.start : indices.stop] = audio
             writer.writerows(astuple(row) for row in rows)
     clips.flush()
-
-
-def read_splits(manifest: Path) -> list[str]:
-    """Return the split of each clip, in order."""
-    with manifest.open(newline="", encoding="utf-8") as file:
-        return [row["split"] for row in csv.DictReader(file)]

@@ -24,6 +24,6 @@ def compose(conf: Path, output: Path, overrides: list[str]) -> None:
             compose_and_dump(composed, str(conf.absolute()), None, "config", "", overrides)
         except HydraException as error:
             raise UserError(" ".join(str(error).split())) from error
-        load_params(composed)
+        load_params(composed, "conf/")
         with replacing(output) as partial:
             partial.write_bytes(composed.read_bytes())

@@ -117,6 +117,12 @@ class Targets(Section):
 
     host: Host | None = None
 
+    def chosen_host(self) -> Host:
+        """Return the parameters of `host`, or raise UserError where it is not among the targets."""
+        if self.host is None:
+            raise UserError("target.host: not chosen; run with -S 'target=[host]'")
+        return self.host
+
 
 class Params(Section):
     """All of params.yaml."""
@@ -149,7 +155,7 @@ class Params(Section):
         return [label for label in self.labels if label != self.background]
 
 
-def parse_params(values: Any, source: str = "params.yaml") -> Params:
+def parse_params(values: Any, source: str) -> Params:
     """Return typed parameters, or raise UserError with one line that names each wrong key."""
     try:
         return Params.model_validate_json(json.dumps(values, default=str))
@@ -158,15 +164,15 @@ def parse_params(values: Any, source: str = "params.yaml") -> Params:
         raise UserError(f"{source}: " + "; ".join(problems)) from error
 
 
-def load_params(path: Path) -> Params:
-    """Read params.yaml with the YAML version that DVC reads it with."""
+def load_params(path: Path, source: str = "params.yaml") -> Params:
+    """Read params.yaml with the YAML version that DVC reads it with; errors call the file `source`."""
     try:
         values = YAML(typ="safe", pure=True).load(path.read_bytes())
     except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; write it with `kws compose`") from error
+        raise UserError(f"{source}: missing; write it with `kws compose`") from error
     except YAMLError as error:
-        raise UserError(f"{path}: not YAML ({' '.join(str(error).split())}); run `kws compose`") from error
-    return parse_params(values, str(path))
+        raise UserError(f"{source}: not YAML ({' '.join(str(error).split())}); run `kws compose`") from error
+    return parse_params(values, source)
 
 
 def _explain(error: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.features import Features
+from kws.types import Features, Indices, Labels
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,14 @@ class Dataset:
     """`shards[label]` is [clips, frames, n_mels]; `labels` and `rows` (int64 [n]) say which clips belong."""
 
     shards: list[NDArray[np.floating]]
-    labels: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    labels: Labels
+    rows: Indices
 
     def __len__(self) -> int:
         """Clips in the split."""
         return len(self.rows)
 
-    def take(self, indices: NDArray[np.int64]) -> tuple[Features, NDArray[np.int64]]:
+    def take(self, indices: Indices) -> tuple[Features, Labels]:
         """Return features float32 [n, 1, frames, n_mels] and label indices int64 [n], sorted by clip."""
         indices = np.sort(indices)
         labels, rows = self.labels[indices], self.rows[indices]
@@ -30,9 +30,7 @@ class Dataset:
             batch[labels == label, 0] = self.shards[label][rows[labels == label]]
         return batch, labels
 
-    def batches(
-        self, size: int, order: NDArray[np.int64] | None = None
-    ) -> Iterator[tuple[Features, NDArray[np.int64]]]:
+    def batches(self, size: int, order: Indices | None = None) -> Iterator[tuple[Features, Labels]]:
         """Yield all clips in batches of `size`, in their own order or a given one."""
         order = np.arange(len(self)) if order is None else order
         for start in range(0, len(order), size):

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kws.audio import Audio, audio_files, read_recording
-from kws.features import Features, FrontEnd, features
+from kws.audio import audio_files, read_recording
+from kws.features import FrontEnd, features
+from kws.seeding import rng
+from kws.types import Audio, Features, Labels
 from kws.word import find_word
 
 
@@ -19,7 +20,7 @@ class EvalSet:
 
     features: Features
     """float32 [n, 1, frames, n_mels]"""
-    labels: NDArray[np.int64]
+    labels: Labels
     files: list[str]
 
     def __len__(self) -> int:
@@ -50,6 +51,16 @@ def load_near_misses(folder: Path, labels: list[str], background: str, front_end
     return _eval_set(clips, front_end)
 
 
+def choose_inputs(words: EvalSet, near_misses: EvalSet, size: int, seed: int) -> EvalSet:
+    """Return up to `size` clips: words first, then near misses, each drawn at random but kept in order."""
+    chosen = [_sample(words, size, seed), _sample(near_misses, size - min(size, len(words)), seed)]
+    return EvalSet(
+        np.concatenate([c.features for c in chosen]),
+        np.concatenate([c.labels for c in chosen]),
+        [name for c in chosen for name in c.files],
+    )
+
+
 def centre(audio: Audio, word: slice, n: int) -> Audio:
     """Return the n samples around the middle of a word, with silence where the recording ends."""
     first = (word.start + word.stop - n) // 2
@@ -74,3 +85,8 @@ def _eval_set(clips: list[tuple[int, str, Audio]], front_end: FrontEnd) -> EvalS
     return EvalSet(
         values, np.array([index for index, _, _ in clips], np.int64), [name for _, name, _ in clips]
     )
+
+
+def _sample(clips: EvalSet, size: int, seed: int) -> EvalSet:
+    order = np.sort(rng(seed, "board inputs", 0).permutation(len(clips))[:size])
+    return EvalSet(clips.features[order], clips.labels[order], [clips.files[i] for i in order])

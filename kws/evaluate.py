@@ -3,18 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
-from kws.inference import Logits, softmax
+from kws.inference import accuracy, softmax
+from kws.types import Labels, Logits
 
 
-def accuracy(predicted: NDArray[np.int64], actual: NDArray[np.int64]) -> float:
-    """Return the share of equal labels."""
-    return float(np.mean(predicted == actual))
-
-
-def score_words(logits: Logits, actual: NDArray[np.int64], labels: list[str]) -> dict[str, Any]:
+def score_words(logits: Logits, actual: Labels, labels: list[str]) -> dict[str, Any]:
     """Return n, accuracy, macro F1, recall per label, and confusion[true][predicted] as counts.
 
     Averages run over the labels that occur in `actual`; a prediction may be any label.
@@ -25,7 +20,7 @@ def score_words(logits: Logits, actual: NDArray[np.int64], labels: list[str]) ->
     counts = confusion_matrix(actual, predicted, labels=range(len(labels)))
     return {
         "n": len(actual),
-        "accuracy": accuracy(predicted, actual),
+        "accuracy": accuracy(logits, actual),
         "macro_f1": float(f1_score(actual, predicted, labels=present, average="macro", zero_division=0)),
         "recall": {labels[i]: float(r) for i, r in zip(present, recall, strict=True)},
         "confusion": {labels[i]: dict(zip(labels, map(int, counts[i]), strict=True)) for i in present},

@@ -15,8 +15,8 @@ from onnx import ModelProto
 
 from kws.checkpoint import Checkpoint
 from kws.errors import UserError
-from kws.features import Features
 from kws.inference import Classifier
+from kws.types import Features
 
 INPUT, OUTPUT, OPSET = "input", "output", 13
 TOLERANCE = 1e-4

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Features = NDArray[np.float32]
+from kws.types import Features
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
-from kws.features import Features
-
-Logits = NDArray[np.float32]
+from kws.types import Features, Labels, Logits
 
 
 class Classifier:
@@ -27,6 +24,11 @@ class Classifier:
         """Return logits float32 [n, labels] of features float32 [n, 1, frames, n_mels], one by one."""
         rows = [self.session.run(None, {self.input: row[None]})[0][0] for row in features]
         return np.stack(rows)
+
+
+def accuracy(logits: Logits, actual: Labels) -> float:
+    """Return the share of rows whose largest logit is the actual label's."""
+    return float(np.mean(logits.argmax(axis=1) == actual))
 
 
 def softmax(logits: Logits) -> Logits:

@@ -4,10 +4,10 @@ import numpy as np
 import pyroomacoustics as pra
 from numpy.typing import NDArray
 
-from kws.audio import Audio
 from kws.config import Rooms
 from kws.errors import UserError
 from kws.seeding import rng
+from kws.types import Audio
 
 WALL_M = 0.5
 """Least distance of talker and microphone from the walls, and from each other."""

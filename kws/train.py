@@ -37,7 +37,7 @@ def fit(
     model: nn.Module, train: Dataset, val: Dataset, cfg: Train, seed: int, on_epoch: Callable[[Epoch], None]
 ) -> Fit:
     """Train with Adam and cross-entropy; `on_epoch` is called with each row of the curves as it is known."""
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     optimiser = torch.optim.Adam(model.parameters(), cfg.lr)
     steps = cfg.epochs * -(-len(train) // cfg.batch_size)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps) if cfg.schedule == "cosine" else None

@@ -7,7 +7,7 @@ Utterances", Bell System Technical Journal 54 (1975): a high one finds speech, a
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.audio import Audio
+from kws.types import Audio
 
 Run = tuple[int, int]
 

@@ -27,7 +27,7 @@ def main(label: str) -> None:
         speech=read_bank(Path(params.data.negatives), rate) if needs_speech else empty_bank(),
         rirs=np.load(paths.RIRS, allow_pickle=False),
     )
-    recipe = Recipe(label, is_keyword, params.seed, params.augment, front_end, sources)
+    recipe = Recipe(label, is_keyword, params.seed, params.augment, rate, front_end.clip_samples, sources)
     with replacing(paths.clips(label)) as folder:
         blocks = map_blocks(partial(render_block, recipe), recipe.n_clips)
         write_clips(folder, recipe.n_clips, front_end.clip_samples, blocks)

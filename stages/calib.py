@@ -1,14 +1,15 @@
 """Pick what calibrates the quantiser and what measures it: data/calib/."""
 
 import csv
+import warnings
 from pathlib import Path
 
-from kws.augment.sources import TRAIN
-from kws.board import choose_inputs, write_inputs
-from kws.calibration import take_samples, write_tar
+from kws.board import write_inputs
+from kws.calibration import stratified, write_tar
 from kws.config import load_params
-from kws.evalset import load_eval_words, load_near_misses
+from kws.evalset import EvalSet, choose_inputs, load_eval_words, load_near_misses
 from kws.files import replacing
+from kws.splits import TRAIN, VAL
 from stages import paths, run
 from stages.data import dataset
 
@@ -17,14 +18,18 @@ def main() -> None:
     """Write calib_kws.tar of training clips with its manifest, and held-out clips for the board."""
     params = load_params(paths.PARAMS)
     labels, train = params.labels, dataset(params, TRAIN)
-    samples, positions = take_samples(train, params.calib.size, params.seed)
+    positions = stratified(train.labels, params.calib.size, params.seed)
     where = (Path(params.data.eval), labels, params.background, params.features)
-    inputs = choose_inputs(
-        load_eval_words(*where), load_near_misses(*where), params.calib.board_inputs, params.seed
-    )
+    size = params.calib.board_inputs
+    inputs = choose_inputs(load_eval_words(*where), load_near_misses(*where), size, params.seed)
+    if not len(inputs):
+        warnings.warn(f"{params.data.eval}: no clips, so validation clips go to the board", stacklevel=1)
+        val = dataset(params, VAL)
+        features, actual = val.take(stratified(val.labels, min(size, len(val)), params.seed))
+        inputs = EvalSet(features, actual, ["validation"] * len(actual))
     with replacing(paths.CALIB) as folder:
         folder.mkdir()
-        write_tar(folder / "calib_kws.tar", samples)
+        write_tar(folder / "calib_kws.tar", train.take(positions)[0])
         with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["file", "label", "clip"])
@@ -32,7 +37,7 @@ def main() -> None:
                 writer.writerow(
                     [f"input_{index:05d}.npy", labels[train.labels[position]], train.rows[position]]
                 )
-        write_inputs(folder, inputs, labels)
+        write_inputs(folder, inputs.features, [labels[i] for i in inputs.labels], inputs.files)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import onnx
 
 from kws.config import load_params
-from kws.errors import UserError
 from kws.files import replacing, sha256, write_json
 from kws.targets.host import TOOL, compile_host
 from stages import paths, run
@@ -11,9 +10,7 @@ from stages import paths, run
 
 def main(target: str) -> None:
     """Quantise models/kws.onnx with the calibration archive."""
-    host = load_params(paths.PARAMS).target.host
-    if target != "host" or host is None:
-        raise UserError(f"target.{target}: not in params.yaml; choose it with -S 'target=[{target}]'")
+    host = load_params(paths.PARAMS).target.chosen_host()
     tar = paths.CALIB / "calib_kws.tar"
     compiled, precision = compile_host(paths.ONNX, tar, host)
     build = {

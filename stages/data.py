@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kws.clips import read_splits
 from kws.config import Params
 from kws.dataset import Dataset, split_dataset
+from kws.splits import read_splits
 from stages import paths
 
 

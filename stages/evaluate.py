@@ -4,12 +4,12 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from kws.augment.sources import VAL
 from kws.config import load_params
 from kws.evalset import load_eval_words, load_near_misses
-from kws.evaluate import accuracy, score_near_misses, score_words
+from kws.evaluate import score_near_misses, score_words
 from kws.files import replacing, write_json
-from kws.inference import Classifier
+from kws.inference import Classifier, accuracy
+from kws.splits import VAL
 from stages import paths, run
 from stages.data import dataset
 
@@ -20,7 +20,7 @@ def main() -> None:
     labels, folder, front_end = params.labels, Path(params.data.eval), params.features
     model = Classifier(paths.ONNX)
     val = dataset(params, VAL)
-    hits = sum(accuracy(model.logits(x).argmax(1), y) * len(y) for x, y in val.batches(256))
+    hits = sum(accuracy(model.logits(x), y) * len(y) for x, y in val.batches(256))
     scores: dict[str, Any] = {"same_source": {"accuracy": hits / len(val)}}
     pairs: list[tuple[str, str]] = []
     if len(words := load_eval_words(folder, labels, params.background, front_end)):

@@ -2,12 +2,12 @@
 
 import onnx
 
-from kws.augment.sources import VAL
 from kws.checkpoint import load_checkpoint
 from kws.config import load_params
 from kws.export import max_abs_diff, to_onnx
 from kws.files import replacing, write_json
-from kws.graph import macs, n_params, op_counts
+from kws.graph import macs, n_params
+from kws.splits import VAL
 from stages import paths, run
 from stages.data import dataset
 
@@ -28,7 +28,6 @@ def main() -> None:
         "macs": macs(model),
         "size_kb": round(paths.ONNX.stat().st_size / 1024, 1),
         "max_abs_diff": diff,
-        "operators": op_counts(model.graph.node),
     }
     write_json(paths.ONNX_REPORT, summary)
 

@@ -5,11 +5,11 @@ from dataclasses import astuple, fields
 
 import torch
 
-from kws.augment.sources import TRAIN, VAL
 from kws.checkpoint import Checkpoint, save_checkpoint
 from kws.config import load_params
 from kws.files import replacing
 from kws.models import build_model
+from kws.splits import TRAIN, VAL
 from kws.train import Epoch, fit
 from stages import paths, run
 from stages.data import dataset

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kws.audio import Audio
+from kws.types import Audio
 
 
 def power(audio: Audio) -> float:

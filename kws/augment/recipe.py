@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 
 from kws.augment.placement import start_position
-from kws.augment.sources import TRAIN, VAL, Bank, Kind, Sources, partition
+from kws.augment.sources import Bank, Kind, Sources
 from kws.config import Augment
-from kws.features import FrontEnd
 from kws.seeding import rng
+from kws.splits import partition, split_of
 
 GAUSSIAN = "gaussian"
 """The noise source that is not a file."""
@@ -46,7 +46,8 @@ class Recipe:
     is_keyword: bool
     seed: int
     augment: Augment
-    front_end: FrontEnd
+    rate: int
+    clip_samples: int
     sources: Sources
 
     @property
@@ -54,11 +55,7 @@ class Recipe:
         """Clips of this label."""
         if self.is_keyword:
             return self.augment.per_class
-        return round(self.augment.fondo_minutes * 60 / self.front_end.clip_s)
-
-    def split(self, index: int) -> str:
-        """Return the split of a clip: the last ones validate."""
-        return VAL if index >= self.n_clips - round(self.n_clips * self.augment.val_share) else TRAIN
+        return round(self.augment.fondo_minutes * 60 * self.rate / self.clip_samples)
 
     @cached_property
     def _rirs(self) -> dict[str, list[str]]:
@@ -76,8 +73,9 @@ class Recipe:
 
     def draw(self, index: int) -> Clip:
         """Draw clip `index` from the random numbers of (seed, label, index)."""
-        random, cfg, split = rng(self.seed, self.label, index), self.augment, self.split(index)
-        n = self.front_end.clip_samples
+        random, cfg = rng(self.seed, self.label, index), self.augment
+        split = split_of(index, self.n_clips, cfg.val_share)
+        n = self.clip_samples
         kind = self._kind(random)
         bank = self.sources.bank(kind)
         source = _pick(random, self._files[kind][split])
@@ -112,7 +110,7 @@ class Recipe:
             source_length=source_length,
             semitones=semitones,
             duration=duration,
-            start=start_position(length, n, shift * self.front_end.sample_rate / 1000),
+            start=start_position(length, n, shift * self.rate / 1000),
             length=length,
             rir=rir,
             noise=noise if random.random() < cfg.p_noise else "",

@@ -1,25 +1,23 @@
 """From a drawn row to the audio of a clip: no random state, so a row can be rendered again."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kws.audio import Audio, to_int16
+from kws.audio import to_int16
 from kws.augment.noise import add_noise, gaussian
 from kws.augment.placement import fade_edges, place
 from kws.augment.recipe import GAUSSIAN, Clip, Recipe
 from kws.augment.room import reverberate
 from kws.augment.sources import Sources
 from kws.augment.voice import change_voice
-from kws.features import FrontEnd
+from kws.types import Audio, Pcm
 
 PEAK = 0.99
 
 
-def render(clip: Clip, sources: Sources, front_end: FrontEnd) -> NDArray[np.int16]:
-    """Return the audio of a row, int16 [clip_samples]."""
-    n = front_end.clip_samples
+def render(clip: Clip, sources: Sources, rate: int, n: int) -> Pcm:
+    """Return the audio of a row, int16 [n]."""
     sound = sources.bank(clip.kind).segment(clip.source, clip.source_start, clip.source_length)
-    sound = change_voice(sound, front_end.sample_rate, clip.semitones, clip.duration)
+    sound = change_voice(sound, rate, clip.semitones, clip.duration)
     if len(sound) < n:
         sound = fade_edges(sound)
     if clip.rir >= 0:
@@ -32,10 +30,10 @@ def render(clip: Clip, sources: Sources, front_end: FrontEnd) -> NDArray[np.int1
     return to_int16(audio * np.float32(PEAK / peak) if peak > PEAK else audio)
 
 
-def render_block(recipe: Recipe, indices: range) -> tuple[list[Clip], NDArray[np.int16]]:
+def render_block(recipe: Recipe, indices: range) -> tuple[list[Clip], Pcm]:
     """Draw and render consecutive clips: rows and int16 [len(indices), clip_samples]."""
     rows = [recipe.draw(index) for index in indices]
-    return rows, np.stack([render(row, recipe.sources, recipe.front_end) for row in rows])
+    return rows, np.stack([render(row, recipe.sources, recipe.rate, recipe.clip_samples) for row in rows])
 
 
 def _noise(clip: Clip, sources: Sources, n: int) -> Audio:

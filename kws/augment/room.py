@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kws.audio import Audio
+from kws.types import Audio
 
 
 def reverberate(audio: Audio, rir: Audio) -> Audio:

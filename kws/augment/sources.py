@@ -1,30 +1,26 @@
 """What clips are made from: recordings of a word, background, speech and room impulse responses."""
 
-import hashlib
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kws.audio import Audio, audio_files, drop_copies, read_audio, read_recording, to_float, to_int16
+from kws.audio import audio_files, drop_copies, read_audio, read_recording, to_float, to_int16
 from kws.errors import UserError
 from kws.files import sha256
+from kws.types import Audio, Pcm
 from kws.word import find_word
 
 Kind = Literal["keyword", "speech", "background"]
-
-TRAIN, VAL = "train", "val"
 
 
 @dataclass(frozen=True)
 class Bank:
     """Audio files end to end in one int16 array, which worker processes map rather than copy."""
 
-    samples: NDArray[np.int16]
+    samples: Pcm
     offsets: dict[str, tuple[int, int]]
     hashes: dict[str, str]
 
@@ -86,18 +82,6 @@ def read_bank(folder: Path, rate: int) -> Bank:
 def empty_bank() -> Bank:
     """Return a bank of nothing, for a label that needs no such source."""
     return Bank(np.zeros(0, np.int16), {}, {})
-
-
-def partition(items: Sequence[str], val_share: float, least: int) -> dict[str, list[str]]:
-    """Return disjoint items for training and validation, chosen by name alone.
-
-    Fewer than `least` items cannot be shared out: both splits then use them all.
-    """
-    if len(items) < least:
-        return {TRAIN: list(items), VAL: list(items)}
-    shuffled = sorted(items, key=lambda item: hashlib.sha256(item.encode()).digest())
-    n_val = max(1, round(len(items) * val_share))
-    return {TRAIN: sorted(shuffled[n_val:]), VAL: sorted(shuffled[:n_val])}
 
 
 def _bank(audio: dict[Path, Audio], folder: Path) -> Bank:

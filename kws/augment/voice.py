@@ -3,7 +3,7 @@
 import numpy as np
 import python_stretch
 
-from kws.audio import Audio
+from kws.types import Audio
 
 
 def change_voice(audio: Audio, rate: int, semitones: float, duration: float) -> Audio:

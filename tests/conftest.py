@@ -1,0 +1,50 @@
+"""What tests share: the shipped recordings, the default front end, and folders of data that may be absent."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from kws.audio import read_audio
+from kws.config import Params, load_params
+from kws.features import FrontEnd
+from kws.types import Audio
+
+ROOT = Path(__file__).parent.parent
+SEEDS = ROOT / "data/seeds"
+REAL = ROOT.parent / "shared/data/real"
+RATE = 16000
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def front_end(params: Params) -> FrontEnd:
+    return params.features
+
+
+@pytest.fixture(scope="session")
+def word() -> Audio:
+    """A recording of REPETIR, 0.87 s."""
+    return read_audio(SEEDS / "REPETIR/000_repetir.wav", RATE)
+
+
+@pytest.fixture(scope="session")
+def fan() -> Audio:
+    """30 s of a fan."""
+    return read_audio(SEEDS / "FONDO/000_ventilador.ogg", RATE)
+
+
+def real(folder: str) -> Path:
+    """Return a folder of recordings that are not part of the project, or skip the test."""
+    path = REAL / folder
+    if not path.is_dir():
+        pytest.skip(f"{folder}: these recordings are not on this machine")
+    return path
+
+
+def changed(front_end: FrontEnd, **values: object) -> FrontEnd:
+    return dataclasses.replace(front_end, **values)  # type: ignore[arg-type]

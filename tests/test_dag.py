@@ -1,0 +1,72 @@
+"""dvc.yaml says what is true: stages name the code, the files and the parameters that they use."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+PLUMBING = {
+    "kws/__init__.py",
+    "kws/config.py",
+    "kws/errors.py",
+    "kws/files.py",
+    "kws/parallel.py",
+    "kws/types.py",
+    "stages/__init__.py",
+    "stages/paths.py",
+}
+"""Modules that carry values about and decide nothing that a stage writes."""
+
+
+def definition(name: str) -> dict:
+    return STAGES[name].get("do", STAGES[name])
+
+
+def imported(path: Path) -> set[Path]:
+    """The project's modules that a module imports, directly or not, with itself; plumbing is not followed."""
+    found, todo = set(), [path]
+    while todo:
+        module = todo.pop()
+        if module in found or module.relative_to(ROOT).as_posix() in PLUMBING:
+            continue
+        found.add(module)
+        for node in ast.walk(ast.parse(module.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            for name in names:
+                base = ROOT / name.replace(".", "/")
+                todo += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+    return found
+
+
+def test_every_stage_has_its_module_and_every_module_its_stage():
+    modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "paths", "data"}
+    assert set(STAGES) == modules
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_deps_name_exactly_the_modules_that_a_stage_uses(name):
+    used = {path.relative_to(ROOT).as_posix() for path in imported(ROOT / f"stages/{name}.py")}
+    code = [d for d in definition(name)["deps"] if d.startswith(("kws/", "stages/"))]
+    assert {m for m in used if not any(m == d or m.startswith(f"{d}/") for d in code)} == set(), "not in deps"
+    assert {d for d in code if not any(m == d or m.startswith(f"{d}/") for m in used)} == set(), "not used"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_name_the_sections_that_a_stage_reads(name):
+    source = (ROOT / f"stages/{name}.py").read_text()
+    read = set(re.findall(r"(?:\bparams|load_params\(paths.PARAMS\))\.(\w+)", source))
+    read = {name for name in read if name != "keywords"} | ({"labels"} if "dataset(" in source else set())
+    assert {key.split(".")[0] for key in definition(name)["params"]} == read
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stages_are_thin(name):
+    assert len((ROOT / f"stages/{name}.py").read_text().splitlines()) <= 80

@@ -1,0 +1,91 @@
+"""Held-out recordings become clips, and models get the scores they deserve."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import RATE, ROOT
+from kws.evalset import centre, choose_inputs, load_eval_words, load_near_misses
+from kws.evaluate import score_near_misses, score_words
+
+LABELS = ["ACOPLAR", "CANCELAR", "FONDO"]
+
+
+def test_eval_words_and_near_misses_are_read_with_their_labels(params):
+    words = load_eval_words(ROOT / "data/eval", params.labels, "FONDO", params.features)
+    assert len(words) == 70
+    assert words.features.shape == (70, 1, 98, 64)
+    assert all(
+        name == f"words/{params.labels[i]}/{name.split('/')[-1]}"
+        for i, name in zip(words.labels, words.files, strict=True)
+    )
+    misses = load_near_misses(ROOT / "data/eval", params.labels, "FONDO", params.features)
+    assert len(misses) == 220
+    assert set(misses.labels) == {params.labels.index("FONDO")}
+
+
+def test_what_is_not_there_is_said_and_left_out(tmp_path, params, word):
+    (tmp_path / "words/REPETIR").mkdir(parents=True)
+    soundfile.write(tmp_path / "words/REPETIR/me.wav", word, RATE)
+    with pytest.warns(UserWarning) as warned:
+        words = load_eval_words(tmp_path, params.labels, "FONDO", params.features)
+    assert len(warned) == 6
+    assert str(warned[0].message).endswith("words/ACOPLAR: missing, so ACOPLAR is not evaluated")
+    assert words.files == ["words/REPETIR/me.wav"]
+    with pytest.warns(UserWarning, match="near_misses: missing"):
+        assert len(load_near_misses(tmp_path, params.labels, "FONDO", params.features)) == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "first"), [(slice(10, 20), 5), (slice(0, 4), -8), (slice(90, 100), 85), (slice(20, 60), 30)]
+)
+def test_clips_are_centred_on_the_word(word, first):
+    audio = np.arange(1, 101, dtype=np.float32)
+    clip = centre(audio, word, 20)
+    expected = [audio[i] if 0 <= i < 100 else 0 for i in range(first, first + 20)]
+    assert np.array_equal(clip, expected)
+
+
+def test_board_inputs_are_words_first_then_near_misses(params):
+    where = (ROOT / "data/eval", params.labels, "FONDO", params.features)
+    words, misses = load_eval_words(*where), load_near_misses(*where)
+    few = choose_inputs(words, misses, 40, seed=1)
+    assert len(few) == 40
+    assert all(name.startswith("words/") for name in few.files)
+    many = choose_inputs(words, misses, 100, seed=1)
+    assert sum(name.startswith("words/") for name in many.files) == 70
+    assert len(set(many.files)) == 100
+    assert len(choose_inputs(words, misses, 1000, seed=1)) == 290
+
+
+def one_hot(predicted, n=3):
+    return 9 * np.eye(n, dtype=np.float32)[predicted]
+
+
+def test_word_scores_by_hand():
+    actual = np.array([0, 0, 0, 0, 1, 1])
+    scores = score_words(one_hot([0, 0, 0, 2, 1, 0]), actual, LABELS)
+    assert scores["n"] == 6
+    assert scores["accuracy"] == pytest.approx(4 / 6)
+    assert scores["recall"] == {"ACOPLAR": 0.75, "CANCELAR": 0.5}
+    assert scores["confusion"] == {
+        "ACOPLAR": {"ACOPLAR": 3, "CANCELAR": 0, "FONDO": 1},
+        "CANCELAR": {"ACOPLAR": 1, "CANCELAR": 1, "FONDO": 0},
+    }
+    assert scores["macro_f1"] == pytest.approx((2 * 0.75 * 0.75 / 1.5 + 2 * 1 * 0.5 / 1.5) / 2)
+
+
+def test_models_that_always_answer_the_same_get_what_they_deserve():
+    actual = np.repeat([0, 1], 10)
+    silent = score_words(one_hot(np.full(20, 2)), actual, LABELS)
+    assert (silent["accuracy"], silent["macro_f1"]) == (0, 0)
+    eager = score_words(one_hot(np.zeros(20, int)), actual, LABELS)
+    assert (eager["accuracy"], eager["recall"]) == (0.5, {"ACOPLAR": 1, "CANCELAR": 0})
+    assert score_near_misses(one_hot(np.full(7, 2)), [0, 1], 0.5) == {"n": 7, "false_accept_rate": 0}
+    assert score_near_misses(one_hot(np.zeros(7, int)), [0, 1], 0.5) == {"n": 7, "false_accept_rate": 1}
+
+
+def test_the_threshold_decides_on_near_misses():
+    logits = np.log(np.array([[0.4, 0.1, 0.5], [0.7, 0.1, 0.2], [0.05, 0.05, 0.9]], np.float32))
+    rates = [score_near_misses(logits, [0, 1], t)["false_accept_rate"] for t in (0.01, 0.3, 0.6, 0.9)]
+    assert rates == pytest.approx([1, 2 / 3, 1 / 3, 0])

@@ -1,0 +1,225 @@
+"""The network, its training, its ONNX graph and its INT8 form."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from conftest import changed
+from kws.calibration import write_tar
+from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from kws.config import Host, Model, Train
+from kws.dataset import Dataset, split_dataset
+from kws.errors import UserError
+from kws.export import max_abs_diff, to_onnx
+from kws.graph import macs, n_params, op_counts
+from kws.inference import Classifier, accuracy, softmax
+from kws.models import build_model
+from kws.splits import TRAIN, VAL
+from kws.targets.host import compile_host
+from kws.train import fit
+
+LABELS = [f"WORD{i}" for i in range(8)]
+CRNN = Model(name="crnn", channels=[16, 32], hidden=64, pool="mean")
+HOST = Host(calibration_method="MinMax", threads=1, warmup=1, repeat=10)
+
+
+def toy(front_end, clips=40, seed=0):
+    """Features whose label is a band with more energy: learned in a few steps."""
+    random = np.random.default_rng(seed)
+    shards = []
+    for label in range(len(LABELS)):
+        shard = random.standard_normal((clips, front_end.n_frames, front_end.n_mels))
+        shard[:, :, 4 * label : 4 * label + 4] += 2
+        shards.append(shard.astype(np.float16))
+    return split_dataset(shards, [[TRAIN] * (clips - 8) + [VAL] * 8] * len(LABELS), TRAIN), split_dataset(
+        shards, [[TRAIN] * (clips - 8) + [VAL] * 8] * len(LABELS), VAL
+    )
+
+
+def checkpoint(front_end, model=CRNN):
+    torch.manual_seed(0)
+    network = build_model(model, front_end.n_frames, front_end.n_mels, len(LABELS))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    return Checkpoint(network.state_dict(), LABELS, model, front_end)
+
+
+@pytest.mark.parametrize("pool", ["last", "mean"])
+def test_the_crnn_keeps_its_contract_after_export(front_end, pool):
+    model = to_onnx(checkpoint(front_end, CRNN.model_copy(update={"pool": pool})))
+    pooling = {"last": "Gather", "mean": "ReduceMean"}[pool]
+    assert op_counts(model.graph.node) == dict(
+        sorted(
+            {
+                "Conv": 2,
+                "Relu": 2,
+                "MaxPool": 2,
+                "Transpose": 4,
+                "Reshape": 2,
+                "GRU": 1,
+                "Gemm": 1,
+                pooling: 1,
+            }.items()
+        )
+    )
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {"input": [1, 1, 98, 64], "output": [1, 8]}
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 13)]
+    assert macs(model) == 13_437_952
+    assert n_params(model) == 227_784
+    assert len(model.SerializeToString()) / 1024 == pytest.approx(894, abs=2)
+
+
+def test_the_graph_says_what_it_was_made_for(front_end):
+    props = {p.key: p.value for p in to_onnx(checkpoint(front_end)).metadata_props}
+    assert props["labels"] == str(LABELS).replace("'", '"')
+    assert '"n_mels": 64' in props["front_end"]
+
+
+def test_onnx_agrees_with_torch_and_disagreement_is_an_error(front_end):
+    trained = checkpoint(front_end)
+    inputs = np.random.default_rng(0).standard_normal((16, 1, 98, 64)).astype(np.float32)
+    model = to_onnx(trained)
+    assert max_abs_diff(trained, model, inputs) <= 1e-4
+    torch.manual_seed(1)
+    other = build_model(CRNN, 98, 64, 8).state_dict()
+    with pytest.raises(UserError, match="logits differ from torch"):
+        max_abs_diff(dataclasses.replace(trained, state=other), model, inputs)
+
+
+@pytest.mark.parametrize(("n_mels", "clip_s"), [(40, 1.5), (20, 0.5), (64, 1.0)])
+def test_every_shape_follows_from_the_front_end(front_end, tmp_path, n_mels, clip_s):
+    front_end = changed(front_end, n_mels=n_mels, clip_s=clip_s)
+    shape = (front_end.n_frames, n_mels)
+    onnx.save(to_onnx(checkpoint(front_end)), tmp_path / "kws.onnx")
+    samples = np.random.default_rng(0).standard_normal((8, 1, *shape)).astype(np.float32)
+    write_tar(tmp_path / "calib.tar", samples)
+    compiled, _ = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
+    assert Classifier(compiled.SerializeToString()).logits(samples).shape == (8, 8)
+
+
+def test_training_learns_and_repeats_itself(front_end):
+    train, val = toy(front_end)
+    cfg = Train(epochs=3, batch_size=32, lr=1e-3, schedule="cosine", patience=0, min_delta=0)
+    results = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        rows = []
+        network = build_model(CRNN, front_end.n_frames, front_end.n_mels, len(LABELS))
+        best = fit(network, train, val, cfg, 1, rows.append)
+        assert rows == best.epochs
+        results.append(best)
+    assert results[0].epochs == results[1].epochs
+    assert results[0].epochs[-1].val_accuracy > 0.9
+    assert all(torch.equal(results[0].state[k], results[1].state[k]) for k in results[0].state)
+
+
+def test_training_stops_early_and_keeps_the_best_weights(front_end):
+    train, val = toy(front_end, clips=16)
+    cfg = Train(epochs=30, batch_size=32, lr=0.03, schedule="constant", patience=2, min_delta=0.5)
+    torch.manual_seed(3)
+    network = build_model(CRNN, front_end.n_frames, front_end.n_mels, len(LABELS))
+    epochs = fit(network, train, val, cfg, 1, lambda _: None).epochs
+    assert len(epochs) < 30
+    losses = [row.val_loss for row in epochs]
+    assert min(losses[-2:]) > min(losses[:-2]) - 0.5
+
+
+def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, tmp_path):
+    train, val = toy(front_end)
+    torch.manual_seed(3)
+    network = build_model(CRNN, front_end.n_frames, front_end.n_mels, len(LABELS))
+    cfg = Train(epochs=3, batch_size=32, lr=1e-3, schedule="cosine", patience=0, min_delta=0)
+    best = fit(network, train, val, cfg, 1, lambda _: None)
+    onnx.save(to_onnx(Checkpoint(best.state, LABELS, CRNN, front_end)), tmp_path / "kws.onnx")
+    write_tar(tmp_path / "calib.tar", train.take(np.arange(0, len(train), 4))[0])
+    compiled, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
+    inputs, labels = val.take(np.arange(len(val)))
+    reference, int8 = (
+        Classifier(m).logits(inputs) for m in (tmp_path / "kws.onnx", compiled.SerializeToString())
+    )
+    assert accuracy(int8, reference.argmax(1)) >= 0.95
+    assert accuracy(int8, labels) >= accuracy(reference, labels) - 0.05
+    assert not np.array_equal(int8, reference)
+    assert precision["int8_ops"]["Conv"] == 2
+    assert precision["float_ops"]["GRU"] == 1
+    weights = [
+        w for w in compiled.graph.initializer if w.data_type == onnx.TensorProto.INT8 and len(w.dims) == 4
+    ]
+    assert len(weights) == 2
+
+
+@pytest.mark.parametrize("method", ["Percentile", "Entropy"])
+def test_every_calibration_method_works(front_end, tmp_path, method):
+    onnx.save(to_onnx(checkpoint(front_end)), tmp_path / "kws.onnx")
+    samples = np.random.default_rng(0).standard_normal((16, 1, 98, 64)).astype(np.float32)
+    write_tar(tmp_path / "calib.tar", samples)
+    host = HOST.model_copy(update={"calibration_method": method})
+    compiled, _ = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", host)
+    assert np.isfinite(Classifier(compiled.SerializeToString()).logits(samples)).all()
+
+
+def test_a_checkpoint_round_trip_gives_the_same_logits(front_end, tmp_path):
+    before = checkpoint(front_end)
+    save_checkpoint(before, tmp_path / "kws.pt")
+    after = load_checkpoint(tmp_path / "kws.pt")
+    assert (after.labels, after.model, after.front_end) == (LABELS, CRNN, front_end)
+    inputs = torch.randn(4, 1, 98, 64)
+    assert torch.equal(before.network()(inputs), after.network()(inputs))
+
+
+def test_a_foreign_checkpoint_is_refused_and_its_code_not_run(tmp_path):
+    class Boom:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    for value in (Boom(), {"state": {}}, [1, 2]):
+        torch.save(value, tmp_path / "bad.pt")
+        with pytest.raises(UserError, match=r"bad\.pt: not a checkpoint of this version"):
+            load_checkpoint(tmp_path / "bad.pt")
+    (tmp_path / "bad.pt").write_bytes(b"junk")
+    with pytest.raises(UserError, match="not a checkpoint"):
+        load_checkpoint(tmp_path / "bad.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_batches_hold_every_clip_once_with_its_label():
+    shards = [np.full((5, 2, 3), label, np.float16) + np.arange(5)[:, None, None] / 10 for label in range(3)]
+    splits = [[TRAIN, TRAIN, VAL, TRAIN, VAL]] * 3
+    train: Dataset = split_dataset(shards, splits, TRAIN)
+    assert len(train) == 9
+    order = np.random.default_rng(0).permutation(9)
+    seen = []
+    for features, labels in train.batches(4, order):
+        assert features.dtype == np.float32
+        assert features.shape[1:] == (1, 2, 3)
+        assert np.array_equal(features[:, 0, 0, 0].astype(int), labels)
+        seen += list(features[:, 0, 0, 0])
+    assert np.allclose(sorted(seen), [0, 0.1, 0.3, 1, 1.1, 1.3, 2, 2.1, 2.3], atol=1e-2)
+
+
+def test_softmax_and_accuracy():
+    logits = np.array([[0, 0, 0], [1000, 0, 0], [0, np.log(3), 0]], np.float32)
+    assert np.allclose(softmax(logits), [[1 / 3] * 3, [1, 0, 0], [0.2, 0.6, 0.2]])
+    assert accuracy(logits, np.array([0, 0, 2])) == pytest.approx(2 / 3)
+
+
+def test_macs_of_known_graphs():
+    def graph(module, *shape):
+        import io
+
+        buffer = io.BytesIO()
+        torch.onnx.export(module.eval(), (torch.zeros(shape),), buffer, opset_version=13, dynamo=False)
+        return onnx.load_from_string(buffer.getvalue())
+
+    assert macs(graph(torch.nn.Linear(10, 4), 1, 10)) == 40
+    assert macs(graph(torch.nn.Conv2d(8, 8, 3, groups=8), 1, 8, 10, 10)) == 8 * 9 * 64
+    assert macs(graph(torch.nn.Conv2d(3, 5, (1, 3), stride=2), 1, 3, 9, 9)) == 5 * 3 * 3 * 5 * 4

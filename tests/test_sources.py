@@ -1,0 +1,55 @@
+"""Recordings of a label become words, whatever else is in the folder."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import RATE, SEEDS, real
+from kws.augment.sources import read_bank, read_words
+from kws.errors import UserError
+
+
+def test_a_long_recording_gives_its_word(tmp_path, word):
+    soundfile.write(tmp_path / "a.wav", np.pad(word, (9000, 30000)), RATE)
+    bank = read_words(tmp_path, RATE, 1.0)
+    assert bank.length("a.wav") == pytest.approx(12320, abs=400)
+
+
+def test_a_word_too_long_is_left_out_while_others_remain(tmp_path, word):
+    soundfile.write(tmp_path / "a.wav", word, RATE)
+    soundfile.write(tmp_path / "b.wav", np.concatenate([word, word]), RATE)
+    with pytest.warns(UserWarning, match=r"b\.wav: its word takes 1\.\d+ s, longer than a clip of 1\.0 s"):
+        assert read_words(tmp_path, RATE, 1.0).names == ["a.wav"]
+    (tmp_path / "a.wav").unlink()
+    with pytest.warns(UserWarning), pytest.raises(UserError, match=r"no word fits in 1\.0 s"):
+        read_words(tmp_path, RATE, 1.0)
+
+
+def test_human_recordings_work_as_they_are():
+    with pytest.warns(UserWarning) as warned:
+        assert read_words(real("human_es") / "REPETIR", RATE, 1.0).names == ["001_repetir.wav"]
+    assert len(warned) == 4
+    for label in ("ACOPLAR", "CANCELAR", "CONTINUAR", "LEVANTADO", "PRINCIPAL", "SALIR"):
+        bank = read_words(real("human_es") / label, RATE, 1.0)
+        assert len(bank.names) == 1
+        assert 0.5 * RATE < len(bank.samples) <= RATE
+
+
+def test_a_bank_repeats_what_is_too_short(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.linspace(-0.5, 0.5, 100, dtype=np.float32), RATE)
+    soundfile.write(tmp_path / "b.wav", np.linspace(0.5, -0.5, 300, dtype=np.float32), RATE)
+    bank = read_bank(tmp_path, RATE)
+    assert bank.names == ["a.wav", "b.wav"]
+    segment = bank.segment("a.wav", 50, 200)
+    assert np.allclose(segment[:50], segment[100:150])
+    assert np.allclose(bank.segment("b.wav", 0, 300), np.linspace(0.5, -0.5, 300), atol=1e-4)
+
+
+def test_names_are_relative_so_that_clips_do_not_depend_on_where_the_folder_is(tmp_path):
+    shutil.copytree(SEEDS / "SALIR", tmp_path / "elsewhere")
+    here, there = read_words(SEEDS / "SALIR", RATE, 1.0), read_words(tmp_path / "elsewhere", RATE, 1.0)
+    assert here.offsets == there.offsets
+    assert here.hashes == there.hashes
+    assert np.array_equal(here.samples, there.samples)
