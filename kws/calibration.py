@@ -18,7 +18,7 @@ def stratified(labels: Labels, size: int, seed: int) -> Indices:
     Raises UserError where there are fewer clips than asked for.
     """
     if size > len(labels):
-        raise UserError(f"calib.size is {size}, but there are only {len(labels)} training clips; lower it")
+        raise UserError(f"calib.samples is {size}, but there are only {len(labels)} training clips; lower it")
     order = rng(seed, "calibration", 0).permutation(len(labels))
     turn = np.empty(len(labels), np.int64)
     for label in np.unique(labels):

@@ -93,7 +93,7 @@ class Train(Section):
 class Calib(Section):
     """How many clips calibrate the quantiser, and how many held-out ones measure it."""
 
-    size: Annotated[int, Field(ge=1)]
+    samples: Annotated[int, Field(ge=1)]
     board_inputs: Annotated[int, Field(ge=1)]
 
 

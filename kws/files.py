@@ -3,10 +3,13 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 
 def remove(path: Path) -> None:
@@ -39,6 +42,18 @@ def write_json(path: Path, value: Any) -> None:
     with replacing(path) as partial:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         partial.write_bytes(text.encode())
+
+
+def write_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[NDArray[Any]]) -> None:
+    """Write consecutive blocks of rows as one .npy file of a known shape, holding one block at a time.
+
+    Plain writes, not a memory map: a full disk is then an OSError, where a map would kill the process.
+    """
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype).tobytes())
 
 
 def sha256(path: Path) -> str:

@@ -16,15 +16,15 @@ def workers() -> int:
     return int(os.environ.get("KWS_WORKERS", 0)) or os.cpu_count() or 1
 
 
-def map_blocks(work: Callable[[range], T], n: int, block: int = BLOCK) -> Iterator[tuple[range, T]]:
-    """Yield (indices, work(indices)) for consecutive blocks of 0..n-1, in order.
+def map_blocks(work: Callable[[range], T], n: int, block: int = BLOCK) -> Iterator[T]:
+    """Yield work(indices) for consecutive blocks of 0..n-1, in order.
 
     A handful of blocks is done in this process: starting workers would take longer.
     """
     blocks = [range(start, min(start + block, n)) for start in range(0, n, block)]
     jobs = min(workers(), len(blocks) // 4)
     if jobs < 2:
-        yield from ((indices, work(indices)) for indices in blocks)
+        yield from map(work, blocks)
     else:
         parallel = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
-        yield from zip(blocks, parallel(delayed(work)(indices) for indices in blocks), strict=True)
+        yield from parallel(delayed(work)(indices) for indices in blocks)

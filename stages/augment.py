@@ -30,7 +30,7 @@ def main(label: str) -> None:
     recipe = Recipe(label, is_keyword, params.seed, params.augment, rate, front_end.clip_samples, sources)
     with replacing(paths.clips(label)) as folder:
         blocks = map_blocks(partial(render_block, recipe), recipe.n_clips)
-        write_clips(folder, recipe.n_clips, front_end.clip_samples, blocks)
+        write_clips(folder, (recipe.n_clips, front_end.clip_samples), blocks)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def main() -> None:
     """Write calib_kws.tar of training clips with its manifest, and held-out clips for the board."""
     params = load_params(paths.PARAMS)
     labels, train = params.labels, dataset(params, TRAIN)
-    positions = stratified(train.labels, params.calib.size, params.seed)
+    positions = stratified(train.labels, params.calib.samples, params.seed)
     where = (Path(params.data.eval), labels, params.background, params.features)
     size = params.calib.board_inputs
     inputs = choose_inputs(load_eval_words(*where), load_near_misses(*where), size, params.seed)

@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 from kws.audio import to_float
 from kws.config import load_params
 from kws.features import features
-from kws.files import replacing
+from kws.files import replacing, write_array
 from stages import paths, run
 
 
@@ -16,10 +16,7 @@ def main(label: str) -> None:
     clips = np.load(paths.clips(label) / "clips.npy", mmap_mode="r", allow_pickle=False)
     shape = (len(clips), front_end.n_frames, front_end.n_mels)
     with replacing(paths.features(label)) as partial, threadpool_limits(1):
-        out = np.lib.format.open_memmap(partial, mode="w+", dtype=front_end.dtype, shape=shape)
-        for index, clip in enumerate(clips):
-            out[index] = features(to_float(clip), front_end)
-        out.flush()
+        write_array(partial, shape, front_end.dtype, (features(to_float(clip), front_end) for clip in clips))
 
 
 if __name__ == "__main__":

@@ -158,8 +158,8 @@ def test_clips_do_not_depend_on_workers_or_blocks(recipes, monkeypatch, workers)
     for recipe in recipes:
         expected = render_block(recipe, range(40))
         blocks = list(map_blocks(partial(render_block, recipe), 40, block=4 if workers > 1 else 40))
-        assert [row for _, (rows, _) in blocks for row in rows] == expected[0]
-        assert np.array_equal(np.concatenate([audio for _, (_, audio) in blocks]), expected[1])
+        assert [row for rows, _ in blocks for row in rows] == expected[0]
+        assert np.array_equal(np.concatenate([audio for _, audio in blocks]), expected[1])
 
 
 def test_splits_share_no_file_and_no_room(recipes):

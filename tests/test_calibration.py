@@ -53,7 +53,7 @@ def test_labels_are_as_even_as_their_clips_allow(counts, share, seed):
 
 
 def test_more_samples_than_clips_is_an_error():
-    with pytest.raises(UserError, match=r"calib\.size is 5, but there are only 4 training clips"):
+    with pytest.raises(UserError, match=r"calib\.samples is 5, but there are only 4 training clips"):
         stratified(np.zeros(4, np.int64), 5, 1)
 
 

@@ -1,0 +1,157 @@
+"""Each stage on bad input: one line that names the file or key, a non-zero exit, nothing left behind."""
+
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import stages
+from conftest import RATE, ROOT
+from kws.compose import compose
+from kws.files import write_array
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with parameters for a tiny run, its own recordings of two labels, and rooms."""
+    monkeypatch.chdir(tmp_path)
+    for label in ("SALIR", "FONDO"):
+        shutil.copytree(ROOT / "data/seeds" / label, tmp_path / "seeds" / label)
+    data = [
+        f"data.seeds={tmp_path}/seeds",
+        f"data.negatives={ROOT}/data/negatives",
+        f"data.eval={ROOT}/data/eval",
+    ]
+    compose(ROOT / "conf", tmp_path / "params.yaml", ["experiment=smoke", "labels=[SALIR,FONDO]", *data])
+    (tmp_path / "data/rirs").mkdir(parents=True)
+    np.save(tmp_path / "data/rirs/rirs.npy", np.eye(4, 800, dtype=np.float32))
+    return tmp_path
+
+
+def run(name, *arguments):
+    """Run a stage as DVC does, but in this process; return its exit message."""
+    sys.argv[1:] = arguments
+    try:
+        stages.run(importlib.import_module(f"stages.{name}").main)
+    except SystemExit as exit_:
+        return str(exit_.code)
+    return None
+
+
+def written(project):
+    return sorted(p.relative_to(project).as_posix() for p in (project / "data").rglob("*") if p.is_file())
+
+
+@pytest.fixture(autouse=True)
+def restore_argv(monkeypatch):
+    monkeypatch.setattr(sys, "argv", sys.argv[:1])
+    monkeypatch.setattr("warnings.showwarning", None)
+
+
+def silent(path):
+    soundfile.write(path, np.zeros(RATE, np.float32), RATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "says"),
+    [
+        ("000_salir.wav", lambda p: p.write_bytes(b""), "cannot be read as audio"),
+        ("000_salir.wav", lambda p: p.write_bytes(p.read_bytes()[:30]), "cannot be read as audio"),
+        ("000_salir.wav", lambda p: p.write_bytes(b"corrupt" * 1000), "cannot be read as audio"),
+        ("000_salir.wav", silent, "is silent"),
+        ("letter.doc", lambda p: p.write_text("Dear"), "not a WAV, FLAC or OGG file"),
+    ],
+)
+def test_an_unusable_recording_is_named(project, name, spoil, says):
+    spoil(project / "seeds/SALIR" / name)
+    message = run("augment", "SALIR")
+    assert message.startswith(f"error: {project}/seeds/SALIR/{name}: ")
+    assert says in message
+    assert "\n" not in message
+    assert written(project) == ["data/rirs/rirs.npy"]
+
+
+def test_a_missing_label_folder_is_named(project):
+    shutil.rmtree(project / "seeds/SALIR")
+    assert run("augment", "SALIR").startswith(f"error: {project}/seeds/SALIR: no such folder; create it")
+    assert written(project) == ["data/rirs/rirs.npy"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "p_noise: 0.9",
+            "p_noise: -0.9",
+            "augment.p_noise: input should be greater than or equal to 0, got -0.9",
+        ),
+        ("epochs: 2", "epochs: 2\n  momentum: 0.9", "train.momentum: unknown key"),
+        ("seed: 1", "seed: one", "seed: input should be a valid integer, got 'one'"),
+    ],
+)
+def test_a_wrong_parameter_stops_any_stage(project, old, new, says):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace(old, new, 1))
+    assert text != (project / "params.yaml").read_text()
+    for stage in (("rirs",), ("augment", "SALIR"), ("report",)):
+        assert says in run(*stage)
+    assert written(project) == ["data/rirs/rirs.npy"]
+
+
+def test_an_output_that_cannot_be_written_is_named(project):
+    (project / "data/clips").write_text("in the way")
+    assert run("augment", "SALIR").startswith("error: data/clips: File exists; check the path")
+    assert written(project) == ["data/clips", "data/rirs/rirs.npy"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_an_error_and_not_a_crash():
+    with pytest.raises(OSError, match="No space left"):
+        write_array(Path("/dev/full"), (10_000, 100), np.float32, [np.zeros((10_000, 100))])
+
+
+def test_a_stage_exits_with_one_line_and_status_1(project):
+    shutil.rmtree(project / "seeds/SALIR")
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.augment", "SALIR"],
+        cwd=project,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_augment_and_logmel_write_arrays_with_one_row_a_clip(project, params):
+    for label, n in (("SALIR", 40), ("FONDO", 60)):
+        assert run("augment", label) is None
+        assert run("logmel", label) is None
+        clips = np.load(project / f"data/clips/{label}/clips.npy", allow_pickle=False)
+        features = np.load(project / f"data/features/{label}.npy", allow_pickle=False)
+        assert (clips.shape, clips.dtype) == ((n, RATE), np.int16)
+        assert (features.shape, features.dtype) == ((n, 98, 64), np.float16)
+        assert len((project / f"data/clips/{label}/manifest.csv").read_text().splitlines()) == n + 1
+        assert abs(features.astype(float).mean()) < 0.01
+        assert 0.8 < features.astype(float).std() <= 1.01
+
+
+def test_the_same_stage_gives_the_same_bytes_for_any_number_of_workers(project, monkeypatch):
+    monkeypatch.setattr("kws.parallel.map_blocks.__defaults__", (4,))
+    contents = []
+    for workers in ("1", "4"):
+        monkeypatch.setenv("KWS_WORKERS", workers)
+        for label in ("SALIR", "FONDO"):
+            assert run("augment", label) is None
+            assert run("logmel", label) is None
+        contents.append({name: (project / name).read_bytes() for name in written(project)})
+        shutil.rmtree(project / "data/clips")
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 7
