@@ -8,9 +8,14 @@ from pathlib import Path
 TRAIN, VAL = "train", "val"
 
 
+def n_validation(n: int, val_share: float) -> int:
+    """Return how many of n >= 2 items validate: at least one, and never all."""
+    return min(max(1, round(n * val_share)), n - 1)
+
+
 def split_of(index: int, n: int, val_share: float) -> str:
     """Return the split of clip `index` of n: the last ones validate."""
-    return VAL if index >= n - round(n * val_share) else TRAIN
+    return VAL if index >= n - n_validation(n, val_share) else TRAIN
 
 
 def partition(items: Sequence[str], val_share: float, least: int) -> dict[str, list[str]]:
@@ -21,7 +26,7 @@ def partition(items: Sequence[str], val_share: float, least: int) -> dict[str, l
     if len(items) < least:
         return {TRAIN: list(items), VAL: list(items)}
     shuffled = sorted(items, key=lambda item: hashlib.sha256(item.encode()).digest())
-    n_val = min(max(1, round(len(items) * val_share)), len(items) - 1)
+    n_val = n_validation(len(items), val_share)
     return {TRAIN: sorted(shuffled[n_val:]), VAL: sorted(shuffled[:n_val])}
 
 

@@ -186,5 +186,7 @@ def test_partition_covers_everything_once(n, share, least):
         assert parts[VAL]
 
 
-def test_the_last_clips_validate():
+def test_the_last_clips_validate_and_no_split_is_empty():
     assert [split_of(i, 10, 0.2) for i in range(10)] == [TRAIN] * 8 + [VAL] * 2
+    for share in (0.001, 0.999):
+        assert {split_of(i, 8, share) for i in range(8)} == {TRAIN, VAL}

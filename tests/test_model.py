@@ -78,6 +78,12 @@ def test_the_crnn_keeps_its_contract_after_export(front_end, pool):
     assert len(model.SerializeToString()) / 1024 == pytest.approx(894, abs=2)
 
 
+def test_a_clip_too_short_for_the_network_is_refused(front_end):
+    short = changed(front_end, clip_s=0.2, window_ms=100, hop_ms=100)
+    with pytest.raises(UserError, match="needs 4 frames of 4 bands at least, features give 2 of 64"):
+        checkpoint(short)
+
+
 def test_the_graph_says_what_it_was_made_for(front_end):
     props = {p.key: p.value for p in to_onnx(checkpoint(front_end)).metadata_props}
     assert props["labels"] == str(LABELS).replace("'", '"')

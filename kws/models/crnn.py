@@ -8,6 +8,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from kws.errors import UserError
+
 
 class CRNN(nn.Module):
     """float32 [batch, 1, frames, mels] to logits float32 [batch, labels]."""
@@ -21,10 +23,12 @@ class CRNN(nn.Module):
         n_mels: int,
         n_labels: int,
     ) -> None:
-        """Both convolutions halve time and frequency, so a clip needs 4 frames and 4 mel bands at least."""
+        """Both convolutions halve time and frequency, so a clip needs 4 frames of 4 bands at least, or UserError."""
         super().__init__()
         if min(n_frames, n_mels) < 4:
-            raise ValueError(f"crnn needs 4 frames and 4 mel bands at least, got {n_frames} and {n_mels}")
+            raise UserError(
+                f"model.name=crnn: needs 4 frames of 4 bands at least, features give {n_frames} of {n_mels}"
+            )
         self.pool = pool
         self.conv = nn.Sequential(*_block(1, channels[0]), *_block(channels[0], channels[1]))
         self.gru = nn.GRU(channels[1] * (n_mels // 4), hidden, batch_first=True, bidirectional=True)
