@@ -23,7 +23,7 @@ class CRNN(nn.Module):
         n_mels: int,
         n_labels: int,
     ) -> None:
-        """Both convolutions halve time and frequency, so a clip needs 4 frames of 4 bands at least, or UserError."""
+        """Both convolutions halve time and frequency: fewer than 4 frames or 4 bands are a UserError."""
         super().__init__()
         if min(n_frames, n_mels) < 4:
             raise UserError(
