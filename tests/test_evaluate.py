@@ -7,6 +7,7 @@ import soundfile
 from conftest import RATE, ROOT
 from kws.evalset import centre, choose_inputs, load_eval_words, load_near_misses
 from kws.evaluate import score_near_misses, score_words
+from kws.headline import headline
 
 LABELS = ["ACOPLAR", "CANCELAR", "FONDO"]
 
@@ -89,3 +90,15 @@ def test_the_threshold_decides_on_near_misses():
     logits = np.log(np.array([[0.4, 0.1, 0.5], [0.7, 0.1, 0.2], [0.05, 0.05, 0.9]], np.float32))
     rates = [score_near_misses(logits, [0, 1], t)["false_accept_rate"] for t in (0.01, 0.3, 0.6, 0.9)]
     assert rates == pytest.approx([1, 2 / 3, 1 / 3, 0])
+
+
+def test_the_headline_shows_what_was_measured_and_nothing_else():
+    metrics = {"same_source": {"accuracy": 0.997}, "targets": {}}
+    assert headline(metrics) == ["same source     99.7%  validation clips, siblings of training"]
+    metrics |= {"words": {"n": 70, "accuracy": 0.5}, "near_misses": {"n": 9, "false_accept_rate": 1 / 3}}
+    metrics["targets"]["host"] = {"tool": "a tool 1.0", "latency_ms": {"p50": 0.251}, "top1_agreement": 1}
+    assert headline(metrics)[1:] == [
+        "words           50.0%  of 70 recordings by unseen voices",
+        "near misses     33.3%  of 9 similar words accepted",
+        "host          0.25 ms  median of one inference; INT8 and float agree on 100.0% (a tool 1.0)",
+    ]
