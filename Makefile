@@ -27,4 +27,4 @@ test: lint ## lint, types and every test
 	$(RUN) pytest
 
 bench: setup ## the benchmarks, one JSON object a line
-	@for name in $(basename $(notdir $(wildcard benchmarks/*.py))); do $(RUN) python -m benchmarks.$$name; done
+	@for name in $(basename $(notdir $(wildcard benchmarks/*.py))); do $(RUN) --group bench python -m benchmarks.$$name; done

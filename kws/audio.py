@@ -15,10 +15,11 @@ SILENCE = 1e-4
 """Peak below which a recording holds nothing: three steps of 16-bit audio."""
 
 
-def audio_files(folder: Path) -> list[Path]:
+def audio_files(folder: Path, optional: bool = False) -> list[Path]:
     """Return the audio files under `folder`, sorted by name; hidden files are passed over.
 
-    Raises UserError where the folder is missing, holds no audio, or holds a file that is not audio.
+    Raises UserError where the folder is missing, holds a file that is not audio, or holds no audio at all
+    and is not optional.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; create it and put WAV, FLAC or OGG files in it")
@@ -26,7 +27,7 @@ def audio_files(folder: Path) -> list[Path]:
     for path in files:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"{path}: not a WAV, FLAC or OGG file; convert it or move it out of the folder")
-    if not files:
+    if not files and not optional:
         raise UserError(f"{folder}: holds no audio; put at least one WAV, FLAC or OGG file in it")
     return files
 

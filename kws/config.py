@@ -8,23 +8,35 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from kws.augment.fragments import Fragment
 from kws.errors import UserError
 from kws.features import FrontEnd
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Label = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+Label = Annotated[str, Field(pattern=r"^[^\W_][\w-]*$")]
 
 
-def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
-    if pair[0] > pair[1]:
-        raise ValueError(f"range {list(pair)} runs downwards, expected [low, high]")
-    return pair
+def _within(low: float, high: float) -> AfterValidator:
+    """Check a pair [low, high]: in order and inside these bounds."""
+
+    def check(pair: tuple[float, float]) -> tuple[float, float]:
+        if pair[0] > pair[1]:
+            raise ValueError(f"range {list(pair)} runs downwards, expected [low, high]")
+        if pair[0] < low or pair[1] > high:
+            raise ValueError(f"range {list(pair)} leaves {low:g} to {high:g}")
+        return pair
+
+    return AfterValidator(check)
 
 
-PositiveFloat = Annotated[float, Field(gt=0)]
-RoomSide = Annotated[float, Field(ge=1.5)]
-Seconds = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ascending)]
-Metres = Annotated[tuple[RoomSide, RoomSide], AfterValidator(_ascending)]
+Pair = tuple[float, float]
+Seconds = Annotated[Pair, _within(0.01, 5)]
+Metres = Annotated[Pair, _within(1.5, 50)]
+Hertz = Annotated[Pair, _within(10, 24000)]
+Share = Annotated[Pair, _within(0.05, 0.95)]
+Snr = Annotated[Pair, _within(-20, 60)]
+Level = Annotated[Pair, _within(-90, 0)]
+Slope = Annotated[Pair, _within(-12, 12)]
 
 
 class Section(BaseModel):
@@ -37,7 +49,9 @@ class Data(Section):
     """Folders of audio, relative to the repository or absolute."""
 
     seeds: str
+    voices: str
     negatives: str
+    rirs: str
     eval: str
 
 
@@ -50,24 +64,58 @@ class Rooms(Section):
 
 
 class Augment(Section):
-    """How many clips are made of the recordings, and how they vary."""
+    """How many clips are made of the recordings, and how they vary; `p_` is a probability."""
 
     per_class: Annotated[int, Field(ge=8)]
-    fondo_minutes: Annotated[float, Field(ge=0.2)]
+    fondo_minutes: Annotated[float, Field(ge=0.5)]
     val_share: Annotated[float, Field(gt=0, lt=1)]
+    speech_share: Probability
+    hard_share: Probability
+    hard_kinds: list[Fragment]
+    hard_cut: Share
     p_shift: Probability
     max_shift_ms: Annotated[float, Field(ge=0)]
+    p_formant: Probability
+    formant_octaves: Annotated[float, Field(ge=0, le=1)]
     p_stretch: Probability
     stretch_low: Annotated[float, Field(ge=0.5, le=1)]
     stretch_high: Annotated[float, Field(ge=1, le=2)]
     p_pitch: Probability
     pitch_semitones: Annotated[float, Field(ge=0, le=12)]
-    p_noise: Probability
-    snr_list: Annotated[list[Annotated[float, Field(ge=-20, le=60)]], Field(min_length=1)]
-    use_fondo_as_noise: bool
     p_reverb: Probability
-    speech_share: Probability
+    p_noise: Probability
+    max_noises: Annotated[int, Field(ge=1, le=4)]
+    snr_list: Annotated[list[Annotated[float, Field(ge=-20, le=60)]], Field(min_length=1)]
+    snr_range: Snr | None
+    use_fondo_as_noise: bool
+    use_coloured_noise: bool
+    noise_slope_db: Slope
+    p_channel: Probability
+    eq_db: Annotated[float, Field(ge=0, le=30)]
+    low_hz: Hertz
+    high_hz: Hertz
+    level_dbfs: Level | None
+    p_clip: Probability
+    drive_db: Annotated[float, Field(ge=0, le=30)]
+    offset: Annotated[float, Field(ge=0, le=0.1)]
+    floor_dbfs: Level | None
     rooms: Rooms
+
+    def n_background(self, clip_s: float) -> int:
+        """Clips of the background label, hard negatives included."""
+        return round(self.fondo_minutes * 60 / clip_s)
+
+    def n_hard(self, clip_s: float) -> int:
+        """Hard negatives: clips of the background label that are made from keywords."""
+        return round(self.n_background(clip_s) * self.hard_share)
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.speech_share + self.hard_share > 1:
+            raise ValueError("speech_share and hard_share add up to more than 1; lower one of them")
+        if self.hard_share > 0 and not self.hard_kinds:
+            raise ValueError("hard_kinds is empty, expected one kind at least while hard_share is not 0")
+        return self
 
 
 class Model(Section):

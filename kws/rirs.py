@@ -14,7 +14,7 @@ WALL_M = 0.5
 
 
 def simulate(rooms: Rooms, index: int, seed: int, rate: int) -> Audio:
-    """Return RIR number `index`, float32 [round(1.2 * longest RT60 * rate)], from the direct path on.
+    """Return RIR number `index`, float32 [taps], from the direct path on.
 
     Room size, RT60 and both positions are drawn from `rooms`; a room too large to be that damped (Sabine)
     is drawn again. Raises UserError where no room of the given sizes can be that damped.
@@ -38,7 +38,12 @@ def simulate(rooms: Rooms, index: int, seed: int, rate: int) -> Audio:
     room.add_source(talker)
     room.add_microphone(microphone)
     room.compute_rir()
-    return align(np.asarray(room.rir[0][0]), round(1.2 * rooms.rt60_s[1] * rate))
+    return align(np.asarray(room.rir[0][0]), taps(rooms, rate))
+
+
+def taps(rooms: Rooms, rate: int) -> int:
+    """Return the length of every RIR in samples: enough for the longest RT60."""
+    return round(1.2 * rooms.rt60_s[1] * rate)
 
 
 def align(rir: NDArray[np.floating], taps: int) -> Audio:

@@ -29,13 +29,14 @@ def main() -> None:
         inputs = EvalSet(features, actual, ["validation"] * len(actual))
     with replacing(paths.CALIB) as folder:
         folder.mkdir()
+        shards = [*labels, paths.HARD]
         write_tar(folder / "calib_kws.tar", train.take(positions)[0])
         with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["file", "label", "clip"])
+            writer.writerow(["file", "shard", "clip"])
             for index, position in enumerate(positions):
                 writer.writerow(
-                    [f"input_{index:05d}.npy", labels[train.labels[position]], train.rows[position]]
+                    [f"input_{index:05d}.npy", shards[train.where[position]], train.rows[position]]
                 )
         write_inputs(folder, inputs.features, [labels[i] for i in inputs.labels], inputs.files)
 

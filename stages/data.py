@@ -9,7 +9,9 @@ from stages import paths
 
 
 def dataset(params: Params, split: str) -> Dataset:
-    """Return one split of all labels' features, memory-mapped."""
-    shards = [np.load(paths.features(label), mmap_mode="r", allow_pickle=False) for label in params.labels]
-    splits = [read_splits(paths.clips(label) / "manifest.csv") for label in params.labels]
-    return split_dataset(shards, splits, split)
+    """Return one split of all labels' features, hard negatives as background, memory-mapped."""
+    names = [*params.labels, paths.HARD]
+    labels = [params.labels.index(params.background if name == paths.HARD else name) for name in names]
+    shards = [np.load(paths.features(name), mmap_mode="r", allow_pickle=False) for name in names]
+    splits = [read_splits(paths.clips(name) / "manifest.csv") for name in names]
+    return split_dataset(shards, labels, splits, split)

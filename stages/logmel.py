@@ -1,22 +1,14 @@
 """Compute a label's features: data/features/<LABEL>.npy, [clips, frames, n_mels]."""
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
-from kws.audio import to_float
+from kws.cache import cache_features
 from kws.config import load_params
-from kws.features import features
-from kws.files import replacing, write_array
 from stages import paths, run
 
 
 def main(label: str) -> None:
-    """Turn clips into log-mel features, one memory-mapped clip at a time."""
+    """Turn clips into log-mel features."""
     front_end = load_params(paths.PARAMS).features
-    clips = np.load(paths.clips(label) / "clips.npy", mmap_mode="r", allow_pickle=False)
-    shape = (len(clips), front_end.n_frames, front_end.n_mels)
-    with replacing(paths.features(label)) as partial, threadpool_limits(1):
-        write_array(partial, shape, front_end.dtype, (features(to_float(clip), front_end) for clip in clips))
+    cache_features(paths.clips(label) / "clips.npy", paths.features(label), front_end)
 
 
 if __name__ == "__main__":

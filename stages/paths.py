@@ -5,6 +5,8 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 RIRS = Path("data/rirs/rirs.npy")
 CLIPS = Path("data/clips")
+HARD = "_hard"
+"""The shard of hard negatives; no label starts with an underscore."""
 FEATURES = Path("data/features")
 CALIB = Path("data/calib")
 CHECKPOINT = Path("models/kws.pt")

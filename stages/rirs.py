@@ -1,20 +1,29 @@
-"""Simulate rooms: data/rirs/rirs.npy, float32 [rooms, taps]."""
+"""Simulate rooms and add measured ones: data/rirs/rirs.npy, float32 [rooms, taps], and rirs.csv."""
+
+import csv
+from pathlib import Path
 
 import numpy as np
 
+from kws.audio import audio_files, read_audio
 from kws.config import load_params
 from kws.files import replacing
-from kws.rirs import simulate
+from kws.rirs import align, simulate, taps
 from stages import paths, run
 
 
 def main() -> None:
-    """Write the impulse responses that `augment` draws from."""
+    """Write the impulse responses that clips are played through, and where each comes from."""
     params = load_params(paths.PARAMS)
     rooms, rate = params.augment.rooms, params.features.sample_rate
-    rirs = np.stack([simulate(rooms, index, params.seed, rate) for index in range(rooms.count)])
-    with replacing(paths.RIRS) as partial, partial.open("wb") as file:
-        np.save(file, rirs)
+    rirs = {f"room {index}": simulate(rooms, index, params.seed, rate) for index in range(rooms.count)}
+    for path in audio_files(Path(params.data.rirs), optional=True):
+        rirs[path.name] = align(read_audio(path, rate), taps(rooms, rate))
+    with replacing(paths.RIRS.parent) as folder:
+        folder.mkdir()
+        np.save(folder / paths.RIRS.name, np.stack(list(rirs.values())))
+        with (folder / "rirs.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([("rir", "source"), *enumerate(rirs)])
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ def test_deps_name_exactly_the_modules_that_a_stage_uses(name):
 def test_params_name_the_sections_that_a_stage_reads(name):
     source = (ROOT / f"stages/{name}.py").read_text()
     read = set(re.findall(r"(?:\bparams|load_params\(paths.PARAMS\))\.(\w+)", source))
-    read = {name for name in read if name != "keywords"} | ({"labels"} if "dataset(" in source else set())
+    if "dataset(" in source or "keywords" in read:
+        read = read - {"keywords"} | {"labels", "background"}
     assert {key.split(".")[0] for key in definition(name)["params"]} == read
 
 

@@ -76,7 +76,7 @@ def copy_project(target: Path) -> Path:
 def clone(tmp_path_factory):
     """A clone in which the smoke experiment has run once."""
     path = copy_project(tmp_path_factory.mktemp("clone"))
-    everything = {"rirs", *AFTER_FEATURES} | {
+    everything = {"rirs", "hard", *AFTER_FEATURES} | {
         f"{s}@{label}" for s in ("augment", "logmel") for label in LABELS
     }
     assert exp_run(path, *SMOKE) == everything
@@ -159,10 +159,10 @@ def test_adding_a_label_makes_its_own_data_only_and_leaves_the_rest_as_it_was(cl
     (clone / "data/seeds/ABIERTO").mkdir()
     shutil.copy(clone / "data/negatives/em_alex/abierto.ogg", clone / "data/seeds/ABIERTO")
     labels = ["ABIERTO", *FEW_LABELS]
-    expected = {"augment@ABIERTO", "logmel@ABIERTO", *AFTER_FEATURES}
+    expected = {"augment@ABIERTO", "logmel@ABIERTO", "hard", *AFTER_FEATURES}
     assert exp_run(clone, *SMOKE, "-S", f"labels=[{','.join(labels)}]") == expected
     after = data_bytes(clone)
-    unchanged = {name for name in before if not name.startswith("data/calib")}
+    unchanged = {name for name in before if not name.startswith("data/calib") and "_hard" not in name}
     assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
     assert list(metrics(clone)["words"]["confusion"]["SALIR"]) == labels
     shutil.rmtree(clone / "data/seeds/ABIERTO")
@@ -170,7 +170,7 @@ def test_adding_a_label_makes_its_own_data_only_and_leaves_the_rest_as_it_was(cl
 
 def test_noise_makes_clips_again_but_not_rooms(clone):
     stages = {f"{stage}@{label}" for stage in ("augment", "logmel") for label in FEW_LABELS}
-    assert exp_run(clone, *FEW, "-S", "augment.p_noise=0.5") == stages | AFTER_FEATURES
+    assert exp_run(clone, *FEW, "-S", "augment.p_noise=0.5") == stages | {"hard"} | AFTER_FEATURES
 
 
 def test_a_missing_label_folder_and_a_wrong_value_stop_dvc_too(clone):

@@ -1,27 +1,33 @@
 """Recordings of a label become words, whatever else is in the folder."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from conftest import RATE, SEEDS, real
-from kws.augment.sources import read_bank, read_words
+from conftest import RATE, ROOT, SEEDS, real
+from kws.augment.sources import Bank, read_bank
+from kws.augment.sources import read_words as read
 from kws.errors import UserError
+
+
+def read_words(folder: Path, rate: int, longest_s: float, voices: Path = ROOT / "data/none") -> Bank:
+    return read(folder.name, folder.parent, voices, rate, longest_s)
 
 
 def test_a_long_recording_gives_its_word(tmp_path, word):
     soundfile.write(tmp_path / "a.wav", np.pad(word, (9000, 30000)), RATE)
     bank = read_words(tmp_path, RATE, 1.0)
-    assert bank.length("a.wav") == pytest.approx(12320, abs=400)
+    assert bank.length(f"{tmp_path.name}/a.wav") == pytest.approx(12320, abs=400)
 
 
 def test_a_word_too_long_is_left_out_while_others_remain(tmp_path, word):
     soundfile.write(tmp_path / "a.wav", word, RATE)
     soundfile.write(tmp_path / "b.wav", np.concatenate([word, word]), RATE)
     with pytest.warns(UserWarning, match=r"b\.wav: its word takes 1\.\d+ s, longer than a clip of 1\.0 s"):
-        assert read_words(tmp_path, RATE, 1.0).names == ["a.wav"]
+        assert read_words(tmp_path, RATE, 1.0).names == [f"{tmp_path.name}/a.wav"]
     (tmp_path / "a.wav").unlink()
     with pytest.warns(UserWarning), pytest.raises(UserError, match=r"no word fits in 1\.0 s"):
         read_words(tmp_path, RATE, 1.0)
@@ -29,7 +35,7 @@ def test_a_word_too_long_is_left_out_while_others_remain(tmp_path, word):
 
 def test_human_recordings_work_as_they_are():
     with pytest.warns(UserWarning) as warned:
-        assert read_words(real("human_es") / "REPETIR", RATE, 1.0).names == ["001_repetir.wav"]
+        assert read_words(real("human_es") / "REPETIR", RATE, 1.0).names == ["REPETIR/001_repetir.wav"]
     assert len(warned) == 4
     for label in ("ACOPLAR", "CANCELAR", "CONTINUAR", "LEVANTADO", "PRINCIPAL", "SALIR"):
         bank = read_words(real("human_es") / label, RATE, 1.0)
@@ -48,8 +54,15 @@ def test_a_bank_repeats_what_is_too_short(tmp_path):
 
 
 def test_names_are_relative_so_that_clips_do_not_depend_on_where_the_folder_is(tmp_path):
-    shutil.copytree(SEEDS / "SALIR", tmp_path / "elsewhere")
-    here, there = read_words(SEEDS / "SALIR", RATE, 1.0), read_words(tmp_path / "elsewhere", RATE, 1.0)
+    shutil.copytree(SEEDS / "SALIR", tmp_path / "SALIR")
+    here, there = (read_words(folder / "SALIR", RATE, 1.0) for folder in (SEEDS, tmp_path))
     assert here.offsets == there.offsets
     assert here.hashes == there.hashes
     assert np.array_equal(here.samples, there.samples)
+
+
+def test_other_speakers_add_their_recording_of_the_label():
+    bank = read_words(SEEDS / "SALIR", RATE, 1.0, ROOT / "data/voices")
+    assert len(bank.names) == 11
+    assert bank.names[0] == "SALIR/000_salir.wav"
+    assert all(name.endswith("/SALIR.wav") for name in bank.names[1:])

@@ -26,6 +26,7 @@ def project(tmp_path, monkeypatch):
         f"data.seeds={tmp_path}/seeds",
         f"data.negatives={ROOT}/data/negatives",
         f"data.eval={ROOT}/data/eval",
+        f"data.voices={ROOT}/data/none",
     ]
     compose(ROOT / "conf", tmp_path / "params.yaml", ["experiment=smoke", "labels=[SALIR,FONDO]", *data])
     (tmp_path / "data/rirs").mkdir(parents=True)
@@ -131,7 +132,7 @@ def test_a_stage_exits_with_one_line_and_status_1(project):
 
 
 def test_augment_and_logmel_write_arrays_with_one_row_a_clip(project, params):
-    for label, n in (("SALIR", 40), ("FONDO", 60)):
+    for label, n in (("SALIR", 40), ("FONDO", 42)):
         assert run("augment", label) is None
         assert run("logmel", label) is None
         clips = np.load(project / f"data/clips/{label}/clips.npy", allow_pickle=False)

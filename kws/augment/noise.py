@@ -1,5 +1,7 @@
 """Noise at a signal-to-noise ratio that is measured where the word is."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kws.types import Audio
@@ -22,6 +24,21 @@ def add_noise(clip: Audio, noise: Audio, snr_db: float, active: slice) -> Audio:
     return clip + noise * np.float32(gain)
 
 
-def gaussian(n: int, seed: int) -> Audio:
-    """White Gaussian noise, float32 [n], of unit variance."""
-    return np.random.default_rng(seed).standard_normal(n, dtype=np.float32)
+def blend(layers: Sequence[Audio], active: slice) -> Audio:
+    """Return the sum of noises, each scaled to the same power over the samples `active`."""
+    total = np.zeros_like(layers[0])
+    for layer in layers:
+        layer_power = power(layer[active]) or power(layer)
+        if layer_power > 0:
+            total += layer / np.float32(np.sqrt(layer_power))
+    return total
+
+
+def coloured(n: int, slope_db: float, rate: int, seed: int) -> Audio:
+    """Gaussian noise, float32 [n], whose spectrum falls by `slope_db` an octave above 20 Hz; 0 is white."""
+    white = np.random.default_rng(seed).standard_normal(n, dtype=np.float32)
+    if slope_db == 0:
+        return white
+    hertz = np.maximum(np.fft.rfftfreq(n, 1 / rate), 20)
+    shape = (hertz / 1000) ** (-slope_db / (20 * np.log10(2)))
+    return np.fft.irfft(np.fft.rfft(white) * shape.astype(np.float32), n).astype(np.float32)

@@ -1,9 +1,8 @@
-"""What clips are made from: recordings of a word, background, speech and room impulse responses."""
+"""What clips are made from: recordings of words, background, speech and room impulse responses."""
 
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -12,8 +11,6 @@ from kws.errors import UserError
 from kws.files import sha256
 from kws.types import Audio, Pcm
 from kws.word import find_word
-
-Kind = Literal["keyword", "speech", "background"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Bank:
 
     @property
     def names(self) -> list[str]:
-        """The files, by the order they were read in."""
+        """The files, in the order they were read in."""
         return list(self.offsets)
 
     def length(self, name: str) -> int:
@@ -43,50 +40,55 @@ class Bank:
 
 @dataclass(frozen=True)
 class Sources:
-    """All that one label's clips are made from."""
+    """All that a shard of clips is made from; `words` has one bank a label."""
 
-    words: Bank
+    words: dict[str, Bank]
     background: Bank
     speech: Bank
     rirs: Audio
 
-    def bank(self, kind: Kind) -> Bank:
-        """Return the files that clips of a kind are made from."""
-        return {"keyword": self.words, "speech": self.speech, "background": self.background}[kind]
+    def word(self, name: str) -> Audio:
+        """Return one recording's word, float32 [samples]."""
+        bank = next(bank for bank in self.words.values() if name in bank.offsets)
+        return bank.segment(name, 0, bank.length(name))
 
 
-def read_words(folder: Path, rate: int, longest_s: float) -> Bank:
-    """Return the words of a label's recordings, cut out by energy.
+def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: float) -> Bank:
+    """Return the words of `<seeds>/<label>/*` and `<voices>/<voice>/<label>.*`, cut out by energy.
 
     Copies and words longer than `longest_s` are left out with a warning; UserError where nothing remains.
     """
-    recordings = drop_copies({path: read_recording(path, rate) for path in audio_files(folder)})
+    paths = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
+    spoken = [path for path in audio_files(voices, optional=True) if path.stem == label]
+    paths |= {path: path.relative_to(voices).as_posix() for path in spoken}
+    recordings = drop_copies({path: read_recording(path, rate) for path in paths})
     words = {path: audio[find_word(audio, rate, longest_s)] for path, audio in recordings.items()}
     too_long = {path: len(word) / rate for path, word in words.items() if len(word) > longest_s * rate}
     for path, seconds in too_long.items():
-        warnings.warn(
-            f"{path}: its word takes {seconds:.2f} s, longer than a clip of {longest_s} s; ignored",
-            stacklevel=2,
-        )
+        message = f"{path}: its word takes {seconds:.2f} s, longer than a clip of {longest_s} s; ignored"
+        warnings.warn(message, stacklevel=2)
     kept = {path: word for path, word in words.items() if path not in too_long}
     if not kept:
-        raise UserError(f"{folder}: no word fits in {longest_s} s; record it faster or raise features.clip_s")
-    return _bank(kept, folder)
+        raise UserError(
+            f"{seeds / label}: no word fits in {longest_s} s; record it faster or raise features.clip_s"
+        )
+    return _bank({paths[path]: (path, word) for path, word in kept.items()})
 
 
 def read_bank(folder: Path, rate: int) -> Bank:
     """Return all audio files under a folder."""
-    return _bank({path: read_audio(path, rate) for path in audio_files(folder)}, folder)
+    return _bank(
+        {path.relative_to(folder).as_posix(): (path, read_audio(path, rate)) for path in audio_files(folder)}
+    )
 
 
 def empty_bank() -> Bank:
-    """Return a bank of nothing, for a label that needs no such source."""
+    """Return a bank of nothing, for a shard that needs no such source."""
     return Bank(np.zeros(0, np.int16), {}, {})
 
 
-def _bank(audio: dict[Path, Audio], folder: Path) -> Bank:
-    bounds = np.concatenate([[0], np.cumsum([len(a) for a in audio.values()])])
-    names = [path.relative_to(folder).as_posix() for path in audio]
-    offsets = {n: (int(a), int(b)) for n, a, b in zip(names, bounds, bounds[1:], strict=False)}
-    hashes = {name: sha256(path) for name, path in zip(names, audio, strict=True)}
-    return Bank(to_int16(np.concatenate(list(audio.values()))), offsets, hashes)
+def _bank(files: dict[str, tuple[Path, Audio]]) -> Bank:
+    bounds = np.concatenate([[0], np.cumsum([len(audio) for _, audio in files.values()])])
+    offsets = {n: (int(a), int(b)) for n, a, b in zip(files, bounds, bounds[1:], strict=False)}
+    hashes = {name: sha256(path) for name, (path, _) in files.items()}
+    return Bank(to_int16(np.concatenate([audio for _, audio in files.values()])), offsets, hashes)

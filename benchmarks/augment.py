@@ -1,0 +1,108 @@
+"""Augmentation: clips per second of the two presets, and whether many clips cost more than few.
+
+The baseline is the seed recipe written plainly: one process, librosa for pitch and tempo, scipy for the room.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import librosa
+import numpy as np
+import soundfile
+from scipy.signal import fftconvolve
+
+from kws.augment.recipe import Recipe
+from kws.augment.sources import Sources, empty_bank, read_bank, read_words
+from kws.clips import make_clips
+from kws.compose import compose
+from kws.config import Augment, load_params
+from kws.rirs import simulate
+
+ROOT = Path(__file__).parent.parent
+SEEDS, RATE, LABEL = ROOT / "data/seeds", 16000, "REPETIR"
+PLAIN_CLIPS, SEED_CLIPS, WIDE_CLIPS = 300, 4000, (300, 3000, 30_000)
+
+
+def report(name: str, value: float, unit: str, baseline: float) -> None:
+    """Print one JSON object."""
+    row = {"name": name, "value": round(value, 1), "unit": unit, "baseline": round(baseline, 1)}
+    print(json.dumps(row | {"ratio": round(value / baseline, 2)}), flush=True)
+
+
+def preset(name: str) -> Augment:
+    """Return the parameters of an augmentation preset."""
+    with TemporaryDirectory() as folder:
+        compose(ROOT / "conf", Path(folder) / "params.yaml", [f"augment={name}"])
+        return load_params(Path(folder) / "params.yaml").augment
+
+
+def ours(augment: Augment, n: int, sources: Sources) -> float:
+    """Return clips per second over all workers, files included."""
+    recipe = Recipe(LABEL, LABEL, n, {"keyword": 1}, 1, augment, RATE, RATE, sources)
+    with TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        make_clips(Path(folder) / LABEL, recipe)
+        return n / (time.perf_counter() - start)
+
+
+def plain(cfg: Augment, n: int, rirs: np.ndarray) -> float:
+    """Return clips per second of the seed recipe in one plain loop."""
+    random = np.random.default_rng(0)
+    word, _ = librosa.load(next((SEEDS / LABEL).iterdir()), sr=RATE)
+    noises = [librosa.load(path, sr=RATE)[0] for path in sorted((SEEDS / "FONDO").iterdir())]
+    with TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        for index in range(n):
+            audio = word
+            if random.random() < cfg.p_stretch:
+                audio = librosa.effects.time_stretch(
+                    audio, rate=random.uniform(cfg.stretch_low, cfg.stretch_high)
+                )
+            if random.random() < cfg.p_pitch:
+                steps = random.uniform(-cfg.pitch_semitones, cfg.pitch_semitones)
+                audio = librosa.effects.pitch_shift(audio, sr=RATE, n_steps=steps)
+            if random.random() < cfg.p_reverb:
+                audio = fftconvolve(audio, rirs[random.integers(len(rirs))])
+            shift = (
+                random.uniform(-cfg.max_shift_ms, cfg.max_shift_ms)
+                * RATE
+                / 1000
+                * (random.random() < cfg.p_shift)
+            )
+            clip = np.roll(librosa.util.fix_length(audio, size=RATE), round(shift))
+            if random.random() < cfg.p_noise:
+                noise = noises[random.integers(len(noises))]
+                offset = random.integers(len(noise) - RATE)
+                noise = noise[offset : offset + RATE]
+                gain = np.sqrt(
+                    np.mean(clip**2) / np.mean(noise**2) / 10 ** (random.choice(cfg.snr_list) / 10)
+                )
+                clip = clip + gain * noise
+            soundfile.write(Path(folder) / f"{index:05d}.wav", np.clip(clip, -1, 1), RATE)
+        return n / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Print one JSON object a line."""
+    seed, wide = preset("seed"), preset("wide")
+    rirs = np.stack([simulate(seed.rooms, index, 1, RATE) for index in range(16)])
+    words = {LABEL: read_words(LABEL, SEEDS, ROOT / "data/none", RATE, 1.0)}
+    sources = Sources(words, read_bank(SEEDS / "FONDO", RATE), empty_bank(), rirs)
+    plain(seed, 5, rirs)
+    baseline = plain(seed, PLAIN_CLIPS, rirs)
+    report("augment_seed", ours(seed, SEED_CLIPS, sources), "clips/s", baseline)
+    few, *more = (ours(wide, n, sources) for n in WIDE_CLIPS)
+    report(f"augment_wide_{WIDE_CLIPS[0]}", few, "clips/s", baseline)
+    for n, rate in zip(WIDE_CLIPS[1:], more, strict=True):
+        report(f"augment_wide_{n}", rate, "clips/s", few)
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    megabytes = sum(peaks) / (1024 if sys.platform == "linux" else 1024**2)
+    report("augment_wide_memory_of_parent_and_largest_worker", megabytes, "MB", 1024)
+
+
+if __name__ == "__main__":
+    main()
