@@ -13,6 +13,9 @@ from kws.seeding import rng
 from kws.types import Audio, Features, Labels
 from kws.word import find_word
 
+FLOOR = np.float32(10 ** (-70 / 20))
+"""RMS of the self-noise under every clip: -70 dB below full scale."""
+
 
 @dataclass(frozen=True)
 class EvalSet:
@@ -62,11 +65,14 @@ def choose_inputs(words: EvalSet, near_misses: EvalSet, size: int, seed: int) ->
 
 
 def centre(audio: Audio, word: slice, n: int) -> Audio:
-    """Return the n samples around the middle of a word, with silence where the recording ends."""
+    """Return the n samples around the middle of a word, on the self-noise of a good microphone.
+
+    Without it, clips whose recording ends early would hold digital silence, which no microphone delivers.
+    """
     first = (word.start + word.stop - n) // 2
-    clip = np.zeros(n, np.float32)
+    clip = FLOOR * rng(0, "microphone", 0).standard_normal(n, dtype=np.float32)
     start, stop = max(0, first), min(len(audio), first + n)
-    clip[start - first : stop - first] = audio[start:stop]
+    clip[start - first : stop - first] += audio[start:stop]
     return clip
 
 

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from conftest import RATE, ROOT
-from kws.evalset import centre, choose_inputs, load_eval_words, load_near_misses
+from kws.evalset import FLOOR, centre, choose_inputs, load_eval_words, load_near_misses
 from kws.evaluate import score_near_misses, score_words
 from kws.headline import headline
 
@@ -44,7 +44,8 @@ def test_clips_are_centred_on_the_word(word, first):
     audio = np.arange(1, 101, dtype=np.float32)
     clip = centre(audio, word, 20)
     expected = [audio[i] if 0 <= i < 100 else 0 for i in range(first, first + 20)]
-    assert np.array_equal(clip, expected)
+    assert np.abs(clip - expected).max() < 6 * FLOOR
+    assert clip.all(), "digital silence"
 
 
 def test_board_inputs_are_words_first_then_near_misses(params):
