@@ -31,3 +31,20 @@ def score_near_misses(logits: Logits, keywords: list[int], threshold: float) -> 
     """Return n and the share of clips in which any keyword's probability reaches the threshold."""
     best = softmax(logits)[:, keywords].max(axis=1)
     return {"n": len(best), "false_accept_rate": float(np.mean(best >= threshold))}
+
+
+def near_misses_at_recall(
+    words: Logits, actual: Labels, near_misses: Logits, keywords: list[int], recalls: tuple[float, ...]
+) -> dict[str, float]:
+    """Return the share of near misses accepted at the highest threshold that reaches each recall of words.
+
+    Models with different thresholds compare at equal recall. A word counts as heard if its own keyword is the
+    likeliest keyword and reaches the threshold; recalls that no threshold reaches are left out.
+    """
+    scores, miss_scores = softmax(words)[:, keywords], softmax(near_misses)[:, keywords].max(axis=1)
+    right = np.array(keywords)[scores.argmax(axis=1)] == actual
+    heard = np.sort(scores.max(axis=1)[right])[::-1]
+    needed = {f"{recall:g}": int(np.ceil(recall * len(actual))) for recall in recalls}
+    return {
+        name: float(np.mean(miss_scores >= heard[n - 1])) for name, n in needed.items() if n <= len(heard)
+    }

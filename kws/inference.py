@@ -19,11 +19,14 @@ class Classifier:
         source = model if isinstance(model, bytes) else str(model)
         self.session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         self.input = self.session.get_inputs()[0].name
+        self.n_labels: int = self.session.get_outputs()[0].shape[1]
 
     def logits(self, features: Features) -> Logits:
         """Return logits float32 [n, labels] of features float32 [n, 1, frames, n_mels], one by one."""
-        rows = [self.session.run(None, {self.input: row[None]})[0][0] for row in features]
-        return np.stack(rows)
+        logits = np.empty((len(features), self.n_labels), np.float32)
+        for index, row in enumerate(features):
+            logits[index] = self.session.run(None, {self.input: row[None]})[0][0]
+        return logits
 
 
 def accuracy(logits: Logits, actual: Labels) -> float:

@@ -6,7 +6,7 @@ import soundfile
 
 from conftest import RATE, ROOT
 from kws.evalset import FLOOR, centre, choose_inputs, load_eval_words, load_near_misses
-from kws.evaluate import score_near_misses, score_words
+from kws.evaluate import near_misses_at_recall, score_near_misses, score_words
 from kws.headline import headline
 
 LABELS = ["ACOPLAR", "CANCELAR", "FONDO"]
@@ -91,6 +91,16 @@ def test_the_threshold_decides_on_near_misses():
     logits = np.log(np.array([[0.4, 0.1, 0.5], [0.7, 0.1, 0.2], [0.05, 0.05, 0.9]], np.float32))
     rates = [score_near_misses(logits, [0, 1], t)["false_accept_rate"] for t in (0.01, 0.3, 0.6, 0.9)]
     assert rates == pytest.approx([1, 2 / 3, 1 / 3, 0])
+
+
+def test_near_misses_at_equal_recall_by_hand():
+    words = np.log(
+        np.array([[0.9, 0.05, 0.05], [0.6, 0.1, 0.3], [0.1, 0.3, 0.6], [0.5, 0.2, 0.3]], np.float32)
+    )
+    actual = np.array([0, 0, 1, 1])  # heard at 0.9, 0.6 and 0.3; the last is taken for the other keyword
+    misses = np.log(np.array([[0.7, 0.1, 0.2], [0.2, 0.4, 0.4], [0.1, 0.1, 0.8]], np.float32))
+    rates = near_misses_at_recall(words, actual, misses, [0, 1], (0.25, 0.5, 0.75, 1))
+    assert rates == pytest.approx({"0.25": 0, "0.5": 1 / 3, "0.75": 2 / 3})
 
 
 def test_the_headline_shows_what_was_measured_and_nothing_else():
