@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import stages
-from conftest import RATE, ROOT
+from conftest import RATE, ROOT, real
 from kws.compose import compose
 from kws.files import write_array
 
@@ -142,6 +142,31 @@ def test_augment_and_logmel_write_arrays_with_one_row_a_clip(project, params):
         assert len((project / f"data/clips/{label}/manifest.csv").read_text().splitlines()) == n + 1
         assert abs(features.astype(float).mean()) < 0.01
         assert 0.8 < features.astype(float).std() <= 1.01
+
+
+def add_measured_rooms(project, folder):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("  rirs: data/none", f"  rirs: {folder}"))
+
+
+def test_measured_rooms_join_the_simulated_ones(project):
+    (project / "measured").mkdir()
+    soundfile.write(project / "measured/hall.wav", np.array([0, 0.5, 0.1, 0.05]), 8000)
+    add_measured_rooms(project, project / "measured")
+    (project / "data/none").mkdir()
+    assert run("rirs") is None
+    rirs = np.load(project / "data/rirs/rirs.npy", allow_pickle=False)
+    assert (rirs.shape, rirs.dtype) == ((5, 11520), np.float32)
+    assert np.sum(rirs**2, axis=1) == pytest.approx(np.ones(5), rel=1e-3)
+    assert (project / "data/rirs/rirs.csv").read_text().splitlines()[-1] == "4,hall.wav"
+
+
+def test_real_measured_rooms_keep_the_direct_path_first(project):
+    add_measured_rooms(project, real("rirs"))
+    assert run("rirs") is None
+    rirs = np.load(project / "data/rirs/rirs.npy", allow_pickle=False)
+    assert len(rirs) == 13
+    assert (np.abs(rirs).argmax(axis=1) <= 8).all()
 
 
 def test_the_same_stage_gives_the_same_bytes_for_any_number_of_workers(project, monkeypatch):
