@@ -24,7 +24,7 @@ from kws.rirs import simulate
 
 ROOT = Path(__file__).parent.parent
 SEEDS, RATE, LABEL = ROOT / "data/seeds", 16000, "REPETIR"
-PLAIN_CLIPS, SEED_CLIPS, WIDE_CLIPS = 300, 4000, (300, 3000, 30_000)
+PLAIN_CLIPS, SEED_CLIPS, WIDE_CLIPS = 300, 12_000, (300, 3000, 30_000)
 
 
 def report(name: str, value: float, unit: str, baseline: float) -> None:

@@ -101,6 +101,8 @@ class Recipe:
         cut = float(random.uniform(*cfg.hard_cut))
         formant = 2 ** maybe(cfg.p_formant, -cfg.formant_octaves, cfg.formant_octaves, 0)
         semitones = maybe(cfg.p_pitch, -cfg.pitch_semitones, cfg.pitch_semitones, 0)
+        if cfg.p_formant == 0:
+            formant = 2 ** (semitones / 12)
         duration = maybe(cfg.p_stretch, cfg.stretch_low, cfg.stretch_high, 1)
         if kind == "speech" or kind == "background":
             heard = source_length = min(bank.length(source), int(np.ceil(n / duration))) if voiced else n
