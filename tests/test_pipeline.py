@@ -66,9 +66,9 @@ def copy_project(target: Path) -> Path:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
     (target / "dvc.lock").unlink(missing_ok=True)
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        call(target, *git, *command)
+    identity = [["config", "user.name", "test"], ["config", "user.email", "test@localhost"]]
+    for command in (["init", "-q"], *identity, ["add", "-A"], ["commit", "-qm", "start"]):
+        call(target, "git", *command)
     return target
 
 
@@ -121,7 +121,7 @@ def test_nothing_changed_nothing_runs(clone):
 
 def test_metrics_and_plots_compare_runs(clone):
     (clone / "reports/metrics.json").write_text((ROOT / "reports/metrics.json").read_text())
-    call(clone, "git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qam", "other numbers")
+    call(clone, "git", "commit", "-qam", "other numbers")
     call(clone, "dvc", "checkout")
     call(clone, "dvc", "repro")
     changed = json.loads(call(clone, "dvc", "metrics", "diff", "--json", "--all"))["reports/metrics.json"]
