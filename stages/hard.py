@@ -10,6 +10,7 @@ from kws.augment.sources import Sources, empty_bank, read_bank, read_words
 from kws.cache import cache_features
 from kws.clips import make_clips
 from kws.config import load_params
+from kws.errors import UserError
 from stages import paths, run
 
 
@@ -30,6 +31,8 @@ def main() -> None:
     )
     kinds: dict[Kind, float] = {k: 1 for k in cfg.hard_kinds if k != "joined" or len(words) > 1}
     n_clips, n = cfg.n_hard(clip_s), params.features.clip_samples
+    if n_clips and not kinds:
+        raise UserError("augment.hard_kinds: holds only `joined`, which needs two keywords; add another kind")
     recipe = Recipe(paths.HARD, params.background, n_clips, kinds, params.seed, cfg, rate, n, sources)
     make_clips(paths.clips(paths.HARD), recipe)
     cache_features(paths.clips(paths.HARD) / "clips.npy", paths.features(paths.HARD), params.features)

@@ -144,6 +144,19 @@ def test_augment_and_logmel_write_arrays_with_one_row_a_clip(project, params):
         assert 0.8 < features.astype(float).std() <= 1.01
 
 
+def test_hard_negatives_are_background_made_from_all_keywords(project):
+    assert run("hard") is None
+    rows = (project / "data/clips/_hard/manifest.csv").read_text().splitlines()[1:]
+    assert len(rows) == 18
+    assert {row.split(",")[1] for row in rows} == {"FONDO"}
+    assert "joined" not in {row.split(",")[2] for row in rows}, "there is only one keyword to join"
+    assert np.load(project / "data/features/_hard.npy", allow_pickle=False).shape == (18, 98, 64)
+    text = (project / "params.yaml").read_text()
+    kinds = "".join(f"  - {k}\n" for k in ("entering", "leaving", "beginning", "end", "swapped", "reversed"))
+    (project / "params.yaml").write_text(text.replace(kinds, ""))
+    assert run("hard").startswith("error: augment.hard_kinds: holds only `joined`")
+
+
 def add_measured_rooms(project, folder):
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("  rirs: data/none", f"  rirs: {folder}"))
