@@ -55,11 +55,10 @@ def row(model: Classifier, words: EvalSet, misses: EvalSet, talk: tuple, keyword
     cells = [f"{np.mean(word_logits.argmax(axis=1) == words.labels):.0%}"]
     cells.append(f"{score_near_misses(miss_logits, keywords, 0.5)['false_accept_rate']:.0%}")
     cells += [f"{rates[f'{r:g}']:.1%}" if f"{r:g}" in rates else "never" for r in RECALLS]
-    needed = [int(np.ceil(recall * len(words))) for recall in RECALLS]
-    cells += [
-        f"{accepts(talk_scores, times, heard[n - 1]) / hours:.0f}" if n <= len(heard) else "never"
-        for n in needed
-    ]
+    for recall in RECALLS:
+        n = int(np.ceil(recall * len(words)))
+        reached = n <= len(heard)
+        cells.append(f"{accepts(talk_scores, times, heard[n - 1]) / hours:.0f}" if reached else "never")
     return cells
 
 
