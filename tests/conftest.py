@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kws.audio import read_audio
 from kws.config import Params, load_params
@@ -14,6 +15,9 @@ ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "data/seeds"
 REAL = ROOT.parent / "shared/data/real"
 RATE = 16000
+
+settings.register_profile("kws", deadline=None)  # no test depends on how fast a machine is
+settings.load_profile("kws")
 
 
 @pytest.fixture(scope="session")
