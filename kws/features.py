@@ -85,7 +85,7 @@ def log_mel(audio: Features, front_end: FrontEnd) -> Features:
     emphasised = centred.copy()
     emphasised[1:] -= front_end.preemphasis * centred[:-1]
     frames = np.lib.stride_tricks.sliding_window_view(emphasised, front_end.window)[:: front_end.hop]
-    spectrum = np.fft.rfft(frames * _hann(front_end.window), front_end.n_fft)
+    spectrum = np.fft.rfft(frames * hann(front_end.window), front_end.n_fft)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     mel = power.astype(np.float32) @ mel_filterbank(front_end)
     decibels: Features = np.float32(10) * np.log10(mel + np.float32(1e-10))
@@ -104,8 +104,8 @@ def normalise(log_mel: Features, norm: Literal["cmvn", "mean", "none"]) -> Featu
 
 
 @lru_cache
-def _hann(n: int) -> NDArray[np.float64]:
-    """Periodic Hann window."""
+def hann(n: int) -> NDArray[np.float64]:
+    """Return the periodic Hann window, float64 [n]."""
     window: NDArray[np.float64] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     return window
 
