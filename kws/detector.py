@@ -1,0 +1,175 @@
+"""From scores to events: when is a keyword said to have been heard. numpy only.
+
+A moving average over windows; a keyword fires when its average reaches `on` and stays there long enough, and
+may fire again only after it has fallen below `off` (hysteresis); after an event nothing fires for a while
+(refractory time), so that one utterance gives one event.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.files import write_json
+
+Scores = NDArray[np.floating]
+"""Probabilities of keywords: [windows, keywords]."""
+
+Fired = tuple[int, int, int, float]
+"""Window, row, keyword and score."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When scores become an event; times are in milliseconds."""
+
+    hop_ms: float
+    """between windows"""
+    smooth_ms: float
+    """covered by the moving average"""
+    hold_ms: float
+    """for which the average must stay at `on` or above"""
+    refractory_ms: float
+    """after an event, in which nothing fires"""
+    release: float
+    """`off` as a share of `on`"""
+
+    def windows(self, ms: float) -> int:
+        """Return how many windows a time spans, one at least."""
+        return max(1, round(ms / self.hop_ms))
+
+
+@dataclass(frozen=True)
+class Triggers:
+    """What fired, in order of time; one entry each."""
+
+    window: NDArray[np.int64]
+    row: NDArray[np.int64]
+    """of the thresholds"""
+    keyword: NDArray[np.int64]
+    score: NDArray[np.float64]
+    """the moving average that fired"""
+
+    def ends(self, rules: Rules, window_s: float) -> NDArray[np.floating]:
+        """Return when each of them was known, in seconds: the end of its window."""
+        ends: NDArray[np.floating] = self.window * (rules.hop_ms / 1000) + window_s
+        return ends
+
+
+@dataclass(frozen=True)
+class Event:
+    """A keyword that was heard in the window from `start` to `end`, in seconds; it is known at `end`."""
+
+    label: str
+    start: float
+    end: float
+    score: float
+
+
+class MovingAverage:
+    """The mean over the last windows of a stream; before the first one scores were 0."""
+
+    def __init__(self, span: int, keywords: int) -> None:
+        """Average over `span` windows of so many keywords."""
+        self._recent = np.zeros((span - 1, keywords))
+
+    def push(self, scores: Scores) -> NDArray[np.float64]:
+        """Return the averages at the next windows, [n, keywords]."""
+        span = len(self._recent) + 1
+        known = np.concatenate([self._recent, scores])
+        self._recent = known[len(scores) :]
+        # added in this order whatever the chunking, so that every chunking rounds alike
+        return sum((known[i : i + len(scores)] for i in range(span)), np.zeros(scores.shape)) / span
+
+
+class Trigger:
+    """The detector's state machine, for several rows of thresholds at once: a sweep is a single pass."""
+
+    def __init__(self, rules: Rules, on: Scores) -> None:
+        """Take thresholds `on`, [rows, keywords]."""
+        self._on, self._off = on, rules.release * on
+        self._hold, self._rest = rules.windows(rules.hold_ms), rules.windows(rules.refractory_ms)
+        self._average = MovingAverage(rules.windows(rules.smooth_ms), on.shape[1])
+        self._held = np.zeros(on.shape, np.int64)
+        self._armed = np.ones(on.shape, bool)
+        self._resting_until = np.zeros(len(on), np.int64)
+        self._time = 0
+
+    def push(self, scores: Scores) -> Triggers:
+        """Return what fires in the next windows, [n, keywords]."""
+        fired: list[Fired] = []
+        for average in self._average.push(scores):
+            high = average >= self._on
+            self._held = (self._held + 1) * high
+            self._armed |= average < self._off
+            if high.any():
+                fired += self._fire(average, high & self._armed & (self._held >= self._hold))
+            self._time += 1
+        window, row_, keyword_, score = zip(*fired, strict=True) if fired else ((), (), (), ())
+        return Triggers(
+            np.array(window, np.int64),
+            np.array(row_, np.int64),
+            np.array(keyword_, np.int64),
+            np.array(score, np.float64),
+        )
+
+    def _fire(self, average: NDArray[np.float64], ready: NDArray[np.bool_]) -> list[Fired]:
+        """Let the highest of the keywords that are ready fire, one a row."""
+        ready &= (self._resting_until <= self._time)[:, None]
+        rows = np.flatnonzero(ready.any(axis=1))
+        keywords = np.where(ready[rows], average, -1).argmax(axis=1)
+        self._armed[rows, keywords] = False
+        self._resting_until[rows] = self._time + self._rest
+        return [
+            (self._time, int(row), int(k), float(average[k])) for row, k in zip(rows, keywords, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """models/detector.json: all that turns probabilities into events."""
+
+    labels: list[str]
+    """in the order of the model's outputs"""
+    background: str
+    window_s: float
+    rules: Rules
+    on: dict[str, float]
+    """threshold of each keyword; above 1, it never fires"""
+
+    @property
+    def keywords(self) -> list[str]:
+        """The labels that are not background, in order."""
+        return [label for label in self.labels if label != self.background]
+
+
+def write_spec(path: Path, spec: DetectorSpec) -> None:
+    """Write a detector as JSON."""
+    write_json(path, asdict(spec))
+
+
+def read_spec(path: Path) -> DetectorSpec:
+    """Read a detector that `write_spec` wrote."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return DetectorSpec(**values | {"rules": Rules(**values["rules"])})
+
+
+class Detector:
+    """Events of a stream, the same ones for any chunking."""
+
+    def __init__(self, spec: DetectorSpec) -> None:
+        """Start a stream at time 0."""
+        self._spec = spec
+        self._columns = [spec.labels.index(keyword) for keyword in spec.keywords]
+        self._trigger = Trigger(spec.rules, np.array([[spec.on[keyword] for keyword in spec.keywords]]))
+
+    def push(self, probabilities: Scores) -> list[Event]:
+        """Return the events that end in the next windows, given their probabilities, [n, labels]."""
+        fired = self._trigger.push(probabilities[:, self._columns])
+        ends = fired.ends(self._spec.rules, self._spec.window_s)
+        return [
+            Event(self._spec.keywords[keyword], float(end - self._spec.window_s), float(end), float(score))
+            for keyword, end, score in zip(fired.keyword, ends, fired.score, strict=True)
+        ]

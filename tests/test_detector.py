@@ -1,0 +1,106 @@
+"""Scores become events by rules that can be checked by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from kws.detector import Detector, DetectorSpec, Event, Rules, Trigger, read_spec, write_spec
+
+PLAIN = Rules(hop_ms=100, smooth_ms=100, hold_ms=100, refractory_ms=100, release=0.5)
+
+
+def spec(rules=PLAIN, **on):
+    return DetectorSpec(["A", "FONDO", "B"], "FONDO", 1.0, rules, {"A": 0.6, "B": 0.6} | on)
+
+
+def rules(**values):
+    return Rules(**{**vars(PLAIN), **values})
+
+
+def heard(a, b=None, rules=PLAIN, **on):
+    """Windows at which each keyword fires, given their scores."""
+    b = [0.0] * len(a) if b is None else b
+    probabilities = np.stack([a, 1 - np.array(a) - b, b], axis=1)
+    events = Detector(spec(rules, **on)).push(probabilities)
+    return [(event.label, round((event.end - 1) * 10)) for event in events]
+
+
+def test_a_keyword_fires_when_its_score_reaches_on():
+    assert heard([0, 0.59, 0.6, 0, 0]) == [("A", 2)]
+
+
+def test_an_event_is_the_window_that_fired():
+    (event,) = Detector(spec()).push(np.array([[0, 1, 0], [0, 1, 0], [0.1, 0.1, 0.8]]))
+    assert event == Event("B", pytest.approx(0.2), pytest.approx(1.2), pytest.approx(0.8))
+
+
+def test_it_fires_again_only_after_falling_below_off():
+    assert heard([0.9, 0.4, 0.9, 0.9, 0.29, 0.9]) == [("A", 0), ("A", 5)]
+
+
+def test_each_keyword_has_its_own_thresholds():
+    assert heard([0.5, 0, 0.5], [0.5, 0, 0.45], A=0.55, B=0.4) == [("B", 0), ("B", 2)]
+    assert heard([1.0] * 5, A=2.0) == []
+
+
+def test_one_utterance_gives_one_event():
+    """After an event nothing fires for the refractory time, the other keywords included."""
+    scores = [0.9, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1]
+    others = [0.0, 0.9, 0.1, 0.9, 0.0, 0.1, 0.9]
+    assert heard(scores, others, rules(refractory_ms=300)) == [("A", 0), ("B", 3), ("B", 6)]
+
+
+def test_the_higher_of_two_scores_fires():
+    assert heard([0.3, 0.3], [0.4, 0.4], A=0.2, B=0.2) == [("B", 0), ("A", 1)]
+    assert heard([0.3, 0.3], [0.4, 0.4], rules(refractory_ms=500), A=0.2, B=0.2) == [("B", 0)]
+
+
+def test_a_score_must_hold():
+    assert heard([0.9, 0, 0.9, 0.9, 0.9], rules=rules(hold_ms=300)) == [("A", 4)]
+
+
+def test_scores_are_averaged_and_were_nothing_before_the_stream():
+    assert heard([0.8, 0.8, 0.8, 0], rules=rules(smooth_ms=300)) == [("A", 2)]
+    assert heard([0.8, 0.0, 0.8, 0], rules=rules(smooth_ms=300)) == []
+
+
+scores = arrays(np.float32, st.tuples(st.integers(0, 60), st.just(3)), elements=st.floats(0, 1, width=32))
+any_rules = st.builds(
+    Rules,
+    hop_ms=st.just(100),
+    smooth_ms=st.integers(100, 500),
+    hold_ms=st.integers(100, 300),
+    refractory_ms=st.integers(100, 1500),
+    release=st.floats(0.1, 1),
+)
+
+
+@given(scores, any_rules, st.lists(st.integers(0, 60), max_size=8))
+def test_any_chunking_gives_the_same_events(probabilities, rules, cuts):
+    whole = Detector(spec(rules)).push(probabilities)
+    parts, detector = np.split(probabilities, sorted(cuts)), Detector(spec(rules))
+    assert [event for part in parts for event in detector.push(part)] == whole
+
+
+@given(scores, any_rules, st.lists(st.floats(0, 1.1), min_size=1, max_size=5))
+def test_a_sweep_is_many_detectors_at_once(probabilities, rules, thresholds):
+    on = np.repeat(np.array(thresholds)[:, None], 2, axis=1)
+    swept = Trigger(rules, on).push(probabilities[:, [0, 2]])
+    for row, threshold in enumerate(thresholds):
+        events = Detector(spec(rules, A=threshold, B=threshold)).push(probabilities)
+        mine = swept.row == row
+        assert [e.score for e in events] == swept.score[mine].tolist()
+        assert [e.label for e in events] == ["AB"[k] for k in swept.keyword[mine]]
+
+
+@given(scores, any_rules)
+def test_events_keep_their_distance(probabilities, rules):
+    ends = [event.end for event in Detector(spec(rules)).push(probabilities)]
+    assert all(np.diff(ends) >= rules.windows(rules.refractory_ms) * 0.1 - 1e-6)
+
+
+def test_a_detector_is_written_and_read(tmp_path):
+    write_spec(tmp_path / "detector.json", spec(A=0.123456789))
+    assert read_spec(tmp_path / "detector.json") == spec(A=0.123456789)
