@@ -1,84 +1,42 @@
-"""The table of docs/augmentation.md, of experiments in this repository: `python -m docs.ablation NAME…`."""
+"""Experiments side by side, from the numbers that DVC keeps of each: `python -m docs.table NAME…`."""
 
+import json
 import sys
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
-import numpy as np
 from dvc.api import DVCFileSystem
 
-from kws.audio import audio_files, read_audio
-from kws.config import load_params
-from kws.evalset import FLOOR, EvalSet, load_eval_words, load_near_misses
-from kws.evaluate import near_misses_at_recall, score_near_misses
-from kws.features import FrontEnd, features
-from kws.inference import Classifier, softmax
-from kws.seeding import rng
-from kws.types import Features
-
-RECALLS = (0.5, 0.7, 0.9)
-STEP_S = 0.25
+HEADER = ["experiment", "words", "near misses", "recall at 10/h", "at 1/h", "at 0.5/h", "hours"]
 
 
-def talk_windows(folder: Path, front_end: FrontEnd) -> tuple[Features, np.ndarray, float]:
-    """Return the windows of speech without keywords, when each begins, and how many hours they cover."""
-    rate, n = front_end.sample_rate, front_end.clip_samples
-    windows, times, begin = [], [], 0.0
-    for path in audio_files(folder):
-        audio = read_audio(path, rate)
-        audio = audio + FLOOR * rng(0, path.name, 0).standard_normal(len(audio), dtype=np.float32)
-        for start in range(0, len(audio) - n, round(STEP_S * rate)):
-            windows.append(features(audio[start : start + n], front_end))
-            times.append(begin + start / rate)
-        begin += len(audio) / rate + 1
-    return np.stack(windows)[:, None], np.array(times), len(windows) * STEP_S / 3600
+def cells(name: str, metrics: dict[str, Any]) -> list[str]:
+    """Return the row of one experiment; a dash is what it did not measure."""
+    words, near_misses, stream = (metrics.get(part, {}) for part in ("words", "near_misses", "stream"))
+    recall, intervals = (
+        stream.get(key, {}) for key in ("recall_at_fa_per_hour", "recall_at_fa_per_hour_interval")
+    )
+    return [
+        name,
+        share(words.get("accuracy"), words.get("interval")),
+        share(near_misses.get("false_accept_rate"), near_misses.get("interval")),
+        *(share(recall.get(rate), intervals.get(rate)) for rate in ("10", "1", "0.5")),
+        f"{stream['hours']:.2f}" if stream else "-",
+    ]
 
 
-def accepts(scores: np.ndarray, times: np.ndarray, threshold: float) -> int:
-    """Return how often a score reaches the threshold, at most once a second."""
-    count, last = 0, -np.inf
-    for time in times[scores >= threshold]:
-        if time - last >= 1:
-            count, last = count + 1, time
-    return count
-
-
-def row(model: Classifier, words: EvalSet, misses: EvalSet, talk: tuple, keywords: list[int]) -> list[str]:
-    """Return the cells of one experiment."""
-    windows, times, hours = talk
-    word_logits, miss_logits = model.logits(words.features), model.logits(misses.features)
-    rates = near_misses_at_recall(word_logits, words.labels, miss_logits, keywords, RECALLS)
-    scores = softmax(word_logits)[:, keywords]
-    right = np.array(keywords)[scores.argmax(axis=1)] == words.labels
-    heard = np.sort(scores.max(axis=1)[right])[::-1]
-    talk_scores = softmax(model.logits(windows))[:, keywords].max(axis=1)
-    cells = [f"{np.mean(word_logits.argmax(axis=1) == words.labels):.0%}"]
-    cells.append(f"{score_near_misses(miss_logits, keywords, 0.5)['false_accept_rate']:.0%}")
-    cells += [f"{rates[f'{r:g}']:.1%}" if f"{r:g}" in rates else "never" for r in RECALLS]
-    for recall in RECALLS:
-        n = int(np.ceil(recall * len(words)))
-        reached = n <= len(heard)
-        cells.append(f"{accepts(talk_scores, times, heard[n - 1]) / hours:.0f}" if reached else "never")
-    return cells
+def share(value: float | None, interval: list[float] | None) -> str:
+    """Return a share with its interval, in per cent."""
+    if value is None:
+        return "-"
+    return f"{value:.1%}" + (f" ({interval[0]:.0%} to {interval[1]:.0%})" if interval else "")
 
 
 def main(names: list[str]) -> None:
-    """Print a row of the table for each named experiment, with the models that DVC remembers of them."""
-    params = load_params(Path("params.yaml"))
-    where = (Path(params.data.eval), params.labels, params.background, params.features)
-    words, misses = load_eval_words(*where), load_near_misses(*where)
-    talk = talk_windows(Path(params.data.eval) / "talk", params.features)
-    keywords = [params.labels.index(keyword) for keyword in params.keywords]
+    """Print a Markdown table of the named experiments, commits or branches."""
+    rows = [HEADER, ["---"] * len(HEADER)]
     for name in names:
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "kws.onnx"
-            DVCFileSystem(rev=name).get_file("models/kws.onnx", path)
-            print(
-                "|",
-                " | ".join([name, *row(Classifier(path), words, misses, talk, keywords)]),
-                "|",
-                flush=True,
-            )
+        rows.append(cells(name, json.loads(DVCFileSystem(rev=name).read_text("reports/metrics.json"))))
+    print("\n".join(f"| {' | '.join(row)} |" for row in rows))
 
 
 if __name__ == "__main__":

@@ -15,15 +15,17 @@ SILENCE = 1e-4
 """Peak below which a recording holds nothing: three steps of 16-bit audio."""
 
 
-def audio_files(folder: Path, optional: bool = False) -> list[Path]:
-    """Return the audio files under `folder`, sorted by name; hidden files are passed over.
+def audio_files(folder: Path, optional: bool = False, besides: tuple[str, ...] = ()) -> list[Path]:
+    """Return the audio files under `folder`, sorted by name; hidden files and `besides` are passed over.
 
     Raises UserError where the folder is missing, holds a file that is not audio, or holds no audio at all
     and is not optional.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; create it and put WAV, FLAC or OGG files in it")
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    files = sorted(
+        p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".") and p.name not in besides
+    )
     for path in files:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"{path}: not a WAV, FLAC or OGG file; convert it or move it out of the folder")

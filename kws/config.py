@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from kws.augment.fragments import Fragment
+from kws.detector import Rules
 from kws.errors import UserError
 from kws.features import FrontEnd
 
@@ -53,6 +54,7 @@ class Data(Section):
     negatives: str
     rirs: str
     eval: str
+    streams: str
 
 
 class Rooms(Section):
@@ -145,10 +147,31 @@ class Calib(Section):
     board_inputs: Annotated[int, Field(ge=1)]
 
 
-class Detector(Section):
-    """When scores become an event."""
+class StreamConfig(Section):
+    """The streams that evaluation voices are heard in."""
 
-    threshold: Probability
+    seed: Annotated[int, Field(ge=0)]
+    snr_db: Annotated[list[Annotated[float, Field(ge=-20, le=60)] | None], Field(min_length=1)]
+    gap_s: Seconds
+    level_dbfs: Level
+    p_reverb: Probability
+    rooms: Rooms
+
+
+class DetectorConfig(Section):
+    """When scores become an event, and how often that may be wrong; times are in milliseconds."""
+
+    hop_ms: Annotated[float, Field(gt=0, le=1000)]
+    smooth_ms: Annotated[float, Field(gt=0, le=5000)]
+    hold_ms: Annotated[float, Field(gt=0, le=5000)]
+    refractory_ms: Annotated[float, Field(gt=0, le=60000)]
+    release: Annotated[float, Field(gt=0, le=1)]
+    target_fa_per_hour: Annotated[float, Field(ge=0)]
+
+    @property
+    def rules(self) -> Rules:
+        """All but the target rate, from which the thresholds follow."""
+        return Rules(self.hop_ms, self.smooth_ms, self.hold_ms, self.refractory_ms, self.release)
 
 
 class Host(Section):
@@ -184,7 +207,8 @@ class Params(Section):
     model: Model
     train: Train
     calib: Calib
-    detector: Detector
+    stream: StreamConfig
+    detector: DetectorConfig
     target: Targets
 
     @model_validator(mode="after")

@@ -13,13 +13,14 @@ WALL_M = 0.5
 """Least distance of talker and microphone from the walls, and from each other."""
 
 
-def simulate(rooms: Rooms, index: int, seed: int, rate: int) -> Audio:
+def simulate(rooms: Rooms, index: int, seed: int, rate: int, drawing: str = "rirs") -> Audio:
     """Return RIR number `index`, float32 [taps], from the direct path on.
 
     Room size, RT60 and both positions are drawn from `rooms`; a room too large to be that damped (Sabine)
-    is drawn again. Raises UserError where no room of the given sizes can be that damped.
+    is drawn again. Another `drawing` is another set of rooms. Raises UserError where no room of the given
+    sizes can be that damped.
     """
-    draw = rng(seed, "rirs", index)
+    draw = rng(seed, drawing, index)
     for _ in range(1000):
         size = draw.uniform(*np.transpose(rooms.size_m))
         rt60 = draw.uniform(rooms.rt60_s[0], rooms.rt60_s[1])
@@ -31,9 +32,7 @@ def simulate(rooms: Rooms, index: int, seed: int, rate: int) -> Audio:
         if np.linalg.norm(talker - microphone) >= WALL_M:
             break
     else:
-        raise UserError(
-            "augment.rooms: no room of size_m can have rt60_s; allow smaller rooms or longer times"
-        )
+        raise UserError("rooms: no room of size_m can have rt60_s; allow smaller rooms or longer times")
     room = pra.ShoeBox(size, fs=rate, materials=pra.Material(absorption), max_order=order)
     room.add_source(talker)
     room.add_microphone(microphone)

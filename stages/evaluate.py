@@ -1,45 +1,79 @@
-"""Score the exported model: reports/evaluation.json and reports/confusion.csv."""
+"""Score the exported model: reports/evaluation.json, models/detector.json and tables for plots."""
 
-import csv
+import warnings
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from kws.config import load_params
-from kws.evalset import load_eval_words, load_near_misses
-from kws.evaluate import near_misses_at_recall, score_near_misses, score_words
-from kws.files import replacing, write_json
+from kws.config import Params, load_params
+from kws.detector import DetectorSpec, write_spec
+from kws.evaluation.events import Outcome
+from kws.evaluation.recordings import load_eval_words, load_near_misses
+from kws.evaluation.scoring import score_streams
+from kws.evaluation.spotting import Spotting, evaluate_streams
+from kws.evaluation.streams import read_streams
+from kws.evaluation.summary import summarise_near_misses, summarise_words
+from kws.evaluation.sweep import Heard
+from kws.files import write_json, write_table
 from kws.inference import Classifier, accuracy
 from kws.splits import VAL
 from stages import paths, run
 from stages.data import dataset
 
-RECALLS = (0.5, 0.7, 0.9)
-"""Recalls of words at which near misses are compared."""
+FALLBACK = 0.5
+"""Threshold of every keyword where no stream tells a better one."""
 
 
 def main() -> None:
-    """Measure validation clips (same source as training), words of unseen voices, and near misses."""
+    """Measure validation clips, words and near misses of unseen voices, and streams."""
     params = load_params(paths.PARAMS)
-    labels, folder, front_end = params.labels, Path(params.data.eval), params.features
-    model = Classifier(paths.ONNX)
-    val = dataset(params, VAL)
+    model, val = Classifier(paths.ONNX), dataset(params, VAL)
     hits = sum(accuracy(model.logits(x), y) * len(y) for x, y in val.batches(256))
-    scores: dict[str, Any] = {"same_source": {"accuracy": hits / len(val)}}
-    words = load_eval_words(folder, labels, params.background, front_end)
-    near_misses = load_near_misses(folder, labels, params.background, front_end)
-    word_logits, miss_logits = model.logits(words.features), model.logits(near_misses.features)
-    keywords = [labels.index(keyword) for keyword in params.keywords]
-    if len(words):
-        scores["words"] = score_words(word_logits, words.labels, labels)
-    if len(near_misses):
-        scores["near_misses"] = score_near_misses(miss_logits, keywords, params.detector.threshold)
-    if len(words) and len(near_misses):
-        rates = near_misses_at_recall(word_logits, words.labels, miss_logits, keywords, RECALLS)
-        scores["near_misses"]["at_recall"] = rates
-    pairs = [(labels[a], labels[p]) for a, p in zip(words.labels, word_logits.argmax(1), strict=True)]
+    scores = {"same_source": {"accuracy": hits / len(val)}} | _clips(params, model)
+    if found := _streams(params):
+        scores["stream"] = found.summary
     write_json(paths.EVALUATION, scores)
-    with replacing(paths.CONFUSION) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([("actual", "predicted"), *pairs])
+    on = found.summary["threshold"] if found else dict.fromkeys(params.keywords, FALLBACK)
+    rules, window_s = params.detector.rules, params.features.clip_s
+    write_spec(paths.DETECTOR, DetectorSpec(params.labels, params.background, window_s, rules, on))
+    events = map(asdict, found.outcomes) if found else ()
+    write_table(paths.EVENTS, [field.name for field in fields(Outcome)], events)
+    for path, rows in {
+        paths.DET: found.det if found else [],
+        paths.SCORES: found.histogram if found else [],
+        paths.TIMELINE: found.timeline if found else [],
+    }.items():
+        write_table(path, list(rows[0]) if rows else [], rows)
+
+
+def _clips(params: Params, model: Classifier) -> dict[str, Any]:
+    where = (Path(params.data.eval), params.labels, params.background, params.features)
+    words, near_misses = load_eval_words(*where), load_near_misses(*where)
+    word_logits, miss_logits = model.logits(words.features), model.logits(near_misses.features)
+    columns = [params.labels.index(keyword) for keyword in params.keywords]
+    pairs = zip(words.labels, word_logits.argmax(1), strict=True)
+    named = [{"actual": params.labels[a], "predicted": params.labels[p]} for a, p in pairs]
+    write_table(paths.CONFUSION, ["actual", "predicted"], named)
+    scores = {"words": summarise_words(word_logits, words, params.labels)} if len(words) else {}
+    if len(near_misses):
+        found = summarise_near_misses(miss_logits, near_misses, word_logits, words, columns)
+        scores["near_misses"] = found
+    return scores
+
+
+def _streams(params: Params) -> Spotting | None:
+    own = Path(params.data.streams)
+    streams = [*read_streams(paths.STREAMS, params.labels), *read_streams(own, params.labels, "recordings")]
+    if not streams:
+        where = f"{params.data.eval} and {own}"
+        warnings.warn(f"{where}: no stream, so every threshold is {FALLBACK}", stacklevel=1)
+        return None
+    rules, front_end = params.detector.rules, params.features
+    columns = [params.labels.index(keyword) for keyword in params.keywords]
+    scored = score_streams(paths.ONNX, streams, front_end, rules.hop_ms)
+    heard = [Heard(s, p[:, columns], x.spoken) for (s, p), x in zip(scored, streams, strict=True)]
+    target = params.detector.target_fa_per_hour
+    return evaluate_streams(streams, heard, params.keywords, rules, front_end.clip_s, target)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,21 @@ RIRS = Path("data/rirs/rirs.npy")
 CLIPS = Path("data/clips")
 HARD = "_hard"
 """The shard of hard negatives; no label starts with an underscore."""
+STREAMS = Path("data/streams")
 FEATURES = Path("data/features")
 CALIB = Path("data/calib")
 CHECKPOINT = Path("models/kws.pt")
 ONNX = Path("models/kws.onnx")
+DETECTOR = Path("models/detector.json")
 REPORTS = Path("reports")
 TRAINING = REPORTS / "training.csv"
 ONNX_REPORT = REPORTS / "onnx.json"
 EVALUATION = REPORTS / "evaluation.json"
 CONFUSION = REPORTS / "confusion.csv"
+DET = REPORTS / "det.csv"
+SCORES = REPORTS / "scores.csv"
+EVENTS = REPORTS / "events.csv"
+TIMELINE = REPORTS / "timeline.csv"
 METRICS = REPORTS / "metrics.json"
 
 

@@ -5,8 +5,16 @@ import pytest
 import soundfile
 
 from conftest import RATE, ROOT
-from kws.evalset import FLOOR, centre, choose_inputs, load_eval_words, load_near_misses
-from kws.evaluate import near_misses_at_recall, score_near_misses, score_words
+from kws.evaluation.recordings import (
+    FLOOR,
+    EvalSet,
+    centre,
+    choose_inputs,
+    load_eval_words,
+    load_near_misses,
+)
+from kws.evaluation.summary import summarise_near_misses, summarise_words
+from kws.evaluation.words import accepted, score_words, share_above, thresholds_at_recall
 from kws.headline import headline
 
 LABELS = ["ACOPLAR", "CANCELAR", "FONDO"]
@@ -83,13 +91,27 @@ def test_models_that_always_answer_the_same_get_what_they_deserve():
     assert (silent["accuracy"], silent["macro_f1"]) == (0, 0)
     eager = score_words(one_hot(np.zeros(20, int)), actual, LABELS)
     assert (eager["accuracy"], eager["recall"]) == (0.5, {"ACOPLAR": 1, "CANCELAR": 0})
-    assert score_near_misses(one_hot(np.full(7, 2)), [0, 1], 0.5) == {"n": 7, "false_accept_rate": 0}
-    assert score_near_misses(one_hot(np.zeros(7, int)), [0, 1], 0.5) == {"n": 7, "false_accept_rate": 1}
+    assert not accepted(one_hot(np.full(7, 2)), [0, 1]).any()
+    assert accepted(one_hot(np.zeros(7, int)), [0, 1]).all()
+
+
+def eval_set(labels, files):
+    return EvalSet(np.zeros((len(labels), 1, 1, 1), np.float32), np.array(labels), files)
+
+
+def test_a_random_model_is_right_by_chance_and_its_interval_says_so():
+    random = np.random.default_rng(0)
+    actual = random.integers(0, 2, 600)
+    words = eval_set(actual, [f"words/{LABELS[a]}/voice{i % 20}.wav" for i, a in enumerate(actual)])
+    scores = summarise_words(random.standard_normal((600, 3)).astype(np.float32), words, LABELS)
+    low, high = scores["interval"]
+    assert 0.25 < low < 1 / 3 < high < 0.42
+    assert low < scores["accuracy"] < high
 
 
 def test_the_threshold_decides_on_near_misses():
     logits = np.log(np.array([[0.4, 0.1, 0.5], [0.7, 0.1, 0.2], [0.05, 0.05, 0.9]], np.float32))
-    rates = [score_near_misses(logits, [0, 1], t)["false_accept_rate"] for t in (0.01, 0.3, 0.6, 0.9)]
+    rates = [share_above(logits, [0, 1], t) for t in (0.01, 0.3, 0.6, 0.9)]
     assert rates == pytest.approx([1, 2 / 3, 1 / 3, 0])
 
 
@@ -98,9 +120,16 @@ def test_near_misses_at_equal_recall_by_hand():
         np.array([[0.9, 0.05, 0.05], [0.6, 0.1, 0.3], [0.1, 0.3, 0.6], [0.5, 0.2, 0.3]], np.float32)
     )
     actual = np.array([0, 0, 1, 1])  # heard at 0.9, 0.6 and 0.3; the last is taken for the other keyword
+    assert thresholds_at_recall(words, actual, [0, 1], (0.25, 0.5, 0.75, 1)) == pytest.approx(
+        {0.25: 0.9, 0.5: 0.6, 0.75: 0.3}
+    )
     misses = np.log(np.array([[0.7, 0.1, 0.2], [0.2, 0.4, 0.4], [0.1, 0.1, 0.8]], np.float32))
-    rates = near_misses_at_recall(words, actual, misses, [0, 1], (0.25, 0.5, 0.75, 1))
-    assert rates == pytest.approx({"0.25": 0, "0.5": 1 / 3, "0.75": 2 / 3})
+    found = summarise_near_misses(
+        misses, eval_set([2] * 3, ["a/x", "a/y", "b/x"]), words, eval_set(actual, ["w"] * 4), [0, 1]
+    )
+    assert found["n"] == 3
+    assert found["false_accept_rate"] == pytest.approx(2 / 3)
+    assert found["at_recall"] == pytest.approx({"0.5": 1 / 3, "0.7": 2 / 3})
 
 
 def test_the_headline_shows_what_was_measured_and_nothing_else():

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from kws.inference import accuracy, softmax
@@ -27,24 +28,25 @@ def score_words(logits: Logits, actual: Labels, labels: list[str]) -> dict[str, 
     }
 
 
-def score_near_misses(logits: Logits, keywords: list[int], threshold: float) -> dict[str, Any]:
-    """Return n and the share of clips in which any keyword's probability reaches the threshold."""
-    best = softmax(logits)[:, keywords].max(axis=1)
-    return {"n": len(best), "false_accept_rate": float(np.mean(best >= threshold))}
+def accepted(logits: Logits, keywords: list[int]) -> NDArray[np.bool_]:
+    """Say of each clip whether its likeliest label is a keyword."""
+    return np.isin(logits.argmax(axis=1), keywords)
 
 
-def near_misses_at_recall(
-    words: Logits, actual: Labels, near_misses: Logits, keywords: list[int], recalls: tuple[float, ...]
-) -> dict[str, float]:
-    """Return the share of near misses accepted at the highest threshold that reaches each recall of words.
+def thresholds_at_recall(
+    words: Logits, actual: Labels, keywords: list[int], recalls: tuple[float, ...]
+) -> dict[float, float]:
+    """Return the highest threshold at which each recall of words is reached, where one reaches it.
 
-    Models with different thresholds compare at equal recall. A word counts as heard if its own keyword is the
-    likeliest keyword and reaches the threshold; recalls that no threshold reaches are left out.
+    A word counts as heard if its own keyword is the likeliest keyword and reaches the threshold.
     """
-    scores, miss_scores = softmax(words)[:, keywords], softmax(near_misses)[:, keywords].max(axis=1)
+    scores = softmax(words)[:, keywords]
     right = np.array(keywords)[scores.argmax(axis=1)] == actual
     heard = np.sort(scores.max(axis=1)[right])[::-1]
-    needed = {f"{recall:g}": int(np.ceil(recall * len(actual))) for recall in recalls}
-    return {
-        name: float(np.mean(miss_scores >= heard[n - 1])) for name, n in needed.items() if n <= len(heard)
-    }
+    needed = {recall: int(np.ceil(recall * len(actual))) for recall in recalls}
+    return {recall: float(heard[n - 1]) for recall, n in needed.items() if n <= len(heard)}
+
+
+def share_above(logits: Logits, keywords: list[int], threshold: float) -> float:
+    """Return the share of clips in which any keyword's probability reaches the threshold."""
+    return float(np.mean(softmax(logits)[:, keywords].max(axis=1) >= threshold))

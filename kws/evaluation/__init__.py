@@ -1,0 +1,1 @@
+"""Numbers to believe: recordings by unseen voices, alone and in streams of speech and background."""

@@ -1,0 +1,55 @@
+"""A model listening to streams: features once a frame, one probability of each label a window."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from kws.audio import read_audio
+from kws.evaluation.streams import Stream
+from kws.features import FrontEnd
+from kws.inference import Classifier, softmax
+from kws.parallel import map_blocks
+from kws.streaming import FeatureStream
+from kws.types import Audio
+
+BLOCK_S = 10
+
+
+def score_streams(
+    model: Path, streams: list[Stream], front_end: FrontEnd, hop_ms: float
+) -> list[tuple[float, NDArray[np.float32]]]:
+    """Return each stream's seconds and its probabilities, float32 [windows, labels]; streams in parallel."""
+    work = partial(_score_block, model, streams, front_end, hop_ms)
+    return [scored for block in map_blocks(work, len(streams), 1) for scored in block]
+
+
+def score_audio(
+    model: Classifier, blocks: Iterator[Audio], front_end: FrontEnd, hop_ms: float
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the probabilities of the windows that each block of a stream completes."""
+    features = FeatureStream(front_end, hop_ms)
+    for block in blocks:
+        yield softmax(model.logits(features.push(block)))
+
+
+def in_blocks(audio: Audio, rate: int) -> Iterator[Audio]:
+    """Yield a stream piece by piece, so that only one piece's windows are in memory."""
+    size = BLOCK_S * rate
+    yield from (audio[start : start + size] for start in range(0, len(audio), size))
+
+
+def _score_block(
+    model: Path, streams: list[Stream], front_end: FrontEnd, hop_ms: float, indices: range
+) -> list[tuple[float, NDArray[np.float32]]]:
+    classifier, rate = Classifier(model), front_end.sample_rate
+    scored = []
+    with threadpool_limits(1):
+        for index in indices:
+            audio = read_audio(streams[index].path, rate)
+            parts = list(score_audio(classifier, in_blocks(audio, rate), front_end, hop_ms))
+            scored.append((len(audio) / rate, np.concatenate(parts)))
+    return scored

@@ -1,0 +1,94 @@
+"""Streams on disk: long recordings, and a table that says where keywords lie in them."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from kws.audio import audio_files
+from kws.errors import UserError
+
+LABELS = "labels.csv"
+HEADER = ["file", "label", "start", "end"]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A stretch of a stream, in seconds: a keyword, or under the background label a word like one."""
+
+    label: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A recording and what is said in it."""
+
+    path: Path
+    name: str
+    """path below the folder that it came from"""
+    group: str
+    """what varies together: the voice. Its folder, or the file itself where it lies in none."""
+    condition: str
+    """what else may matter: the file's stem, or one name for a whole folder"""
+    tuning: bool
+    """whether thresholds are chosen on it; all others are what is reported"""
+    spoken: list[Spoken]
+
+
+def read_streams(folder: Path, labels: list[str], condition: str | None = None) -> list[Stream]:
+    """Return the recordings under `folder`, sorted; those that `labels.csv` does not name hold no keyword.
+
+    Every second group is for tuning. A file's stem is its condition, unless all share a given one.
+    Raises UserError for a table that names unknown labels, absent files or times that are none.
+    """
+    files = audio_files(folder, optional=True, besides=(LABELS,))
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    groups = sorted({_group(name) for name in names})
+    spoken = _read_labels(folder / LABELS, set(names), labels) if (folder / LABELS).is_file() else {}
+    return [
+        Stream(
+            path=path,
+            name=name,
+            group=_group(name),
+            condition=condition or path.stem,
+            tuning=groups.index(_group(name)) % 2 == 1,
+            spoken=spoken.get(name, []),
+        )
+        for name, path in names.items()
+    ]
+
+
+def write_labels(path: Path, spoken: dict[str, list[Spoken]]) -> None:
+    """Write the table of a folder of streams: file, label, start and end in seconds."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HEADER)
+        for name, words in spoken.items():
+            writer.writerows((name, word.label, f"{word.start:.3f}", f"{word.end:.3f}") for word in words)
+
+
+def _group(name: str) -> str:
+    return name.rsplit("/", 1)[0]
+
+
+def _read_labels(path: Path, names: set[str], labels: list[str]) -> dict[str, list[Spoken]]:
+    spoken: dict[str, list[Spoken]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames is None or not set(HEADER) <= set(rows.fieldnames):
+            raise UserError(f"{path}: expected the columns {','.join(HEADER)}")
+        for row in rows:
+            where = f"{path}, line {rows.line_num}"
+            if row["file"] not in names:
+                raise UserError(f"{where}: no recording {row['file']} beside it; correct the name")
+            if row["label"] not in labels:
+                raise UserError(f"{where}: label {row['label']}, expected one of {' '.join(labels)}")
+            try:
+                start, end = float(row["start"]), float(row["end"])
+            except (TypeError, ValueError) as error:
+                raise UserError(f"{where}: start and end must be seconds, such as 12.5") from error
+            if not 0 <= start < end:
+                raise UserError(f"{where}: start {start:g} and end {end:g}, expected 0 <= start < end")
+            spoken.setdefault(row["file"], []).append(Spoken(row["label"], start, end))
+    return spoken

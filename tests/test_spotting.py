@@ -1,0 +1,226 @@
+"""Streams with known scores give the recall, false accepts and latency that a hand would count."""
+
+import numpy as np
+import pytest
+
+from kws.detector import Detector, DetectorSpec, Rules, Trigger
+from kws.evaluation.events import list_outcomes, peaks
+from kws.evaluation.matching import FALSE_ACCEPT, HIT, NEAR_MISS, match
+from kws.evaluation.spotting import evaluate_streams
+from kws.evaluation.streams import Spoken, Stream
+from kws.evaluation.summary import det_points
+from kws.evaluation.sweep import GRID, Heard, Tally, tally, uniform
+from kws.evaluation.thresholds import NEVER, choose_thresholds
+
+KEYWORDS = ["A", "B"]
+RULES = Rules(hop_ms=100, smooth_ms=100, hold_ms=100, refractory_ms=500, release=0.5)
+
+
+def stream(seconds, spoken, **fires):
+    """Scores of 0 but where a keyword peaks: A=[(time, score), …], the time at which its window ends."""
+    scores = np.zeros((round((seconds - 1) * 10) + 1, 2))
+    for keyword, peaks_ in fires.items():
+        for time, score in peaks_:
+            scores[round((time - 1) * 10), KEYWORDS.index(keyword)] = score
+    return Heard(seconds, scores, spoken)
+
+
+TALK = stream(
+    20,
+    [Spoken("A", 2, 2.6), Spoken("B", 5, 5.6), Spoken("FONDO", 9, 9.6), Spoken("A", 12, 12.6)],
+    # hit after 0.4 s · the same word again · in a near miss · nothing said · too late for the last word
+    A=[(3.0, 0.9), (3.6, 0.8), (10.0, 0.7), (16.0, 0.6), (13.7, 0.9)],
+    B=[(5.2, 0.5), (12.5, 0.55)],  # hit before the word ends · the wrong word
+)
+
+
+def counts(on):
+    return tally([TALK], KEYWORDS, RULES, 1.0, uniform(np.array([on]), KEYWORDS))
+
+
+def test_a_stream_by_hand():
+    found = counts(0.5)
+    assert found.hits[0, 0].tolist() == [1, 1]
+    assert found.false_accepts[0, 0].tolist() == [3, 1]  # twice, 16.0 and 13.7 · the wrong word
+    assert found.near_accepts.tolist() == [[1]]
+    assert found.recall[0] == pytest.approx(2 / 3)
+    assert found.fa_per_hour[0] == pytest.approx(4 / (20 / 3600))
+    assert counts(0.65).false_accepts.sum() == 2
+    assert counts(0.95).hits.sum() == 0
+
+
+def test_outcomes_by_hand():
+    outcomes = list_outcomes("talk", TALK, KEYWORDS, RULES, 1.0, np.array([0.5, 0.5]))
+    assert [(o.kind, o.said, o.heard, round(o.end, 1)) for o in outcomes] == [
+        ("hit", "A", "A", 2.6),
+        ("false accept", "", "A", 3.6),
+        ("hit", "B", "B", 5.6),
+        ("near miss", "FONDO", "A", 9.6),
+        ("false accept", "", "B", 12.5),
+        ("miss", "A", "", 12.6),
+        ("false accept", "", "A", 13.7),
+        ("false accept", "", "A", 16.0),
+    ]
+    assert [o.latency for o in outcomes if o.kind == "hit"] == pytest.approx([0.4, -0.4])
+    assert [o.score for o in outcomes if o.kind == "miss"] == [0]
+
+
+def test_peaks_by_hand():
+    found = peaks([TALK], KEYWORDS, RULES, 1.0)
+    assert found.keywords == [0.9, 0.5, 0]
+    assert found.near_misses == [0.7]
+    assert sorted(found.other)[-2:] == [0.6, 0.9]
+
+
+def test_an_interval_ends_a_second_after_its_word():
+    words = [Spoken("A", 2, 3)]
+    fired = Trigger(RULES, np.array([[0.5, 0.5]])).push(np.zeros((1, 2)))
+    for end, outcome in ((1.9, FALSE_ACCEPT), (2.0, HIT), (4.0, HIT), (4.1, FALSE_ACCEPT)):
+        one = type(fired)(np.array([0]), np.array([0]), np.array([0]), np.array([1.0]))
+        assert match(one, np.array([end]), words, KEYWORDS).outcome.tolist() == [outcome]
+        other = type(fired)(np.array([0]), np.array([0]), np.array([1]), np.array([1.0]))
+        assert match(other, np.array([end]), words, KEYWORDS).outcome.tolist() == [FALSE_ACCEPT]
+
+
+def test_a_word_goes_before_a_near_miss_beside_it():
+    fired = Trigger(RULES, np.array([[0.5, 0.5]])).push(np.array([[0.9, 0]]))
+    spoken = [Spoken("FONDO", 0.2, 0.6), Spoken("A", 0.8, 1.0)]
+    assert match(fired, np.array([1.0]), spoken, KEYWORDS).outcome.tolist() == [HIT]
+    assert match(fired, np.array([1.0]), spoken[:1], KEYWORDS).outcome.tolist() == [NEAR_MISS]
+
+
+def random_streams(n, answer):
+    """Streams of five minutes with ten words each, and what `answer` makes of them."""
+    random, streams = np.random.default_rng(0), []
+    for _ in range(n):
+        starts = 30.0 * np.arange(10) + random.uniform(0, 20, 10)
+        spoken = [Spoken(KEYWORDS[i % 2], s, s + 0.6) for i, s in enumerate(starts)]
+        streams.append(Heard(300, answer(random, 2991, spoken), spoken))
+    return streams
+
+
+def evaluated(streams, target=0.5):
+    described = [
+        Stream(None, f"{i}/clean.flac", f"{i}", "clean", i % 2 == 1, s.spoken) for i, s in enumerate(streams)
+    ]
+    return evaluate_streams(described, streams, KEYWORDS, RULES, 1.0, target)
+
+
+def never(random, n, spoken):
+    return np.zeros((n, 2))
+
+
+def always(random, n, spoken):
+    return np.tile([1.0, 0.0], (n, 1))
+
+
+def guessing(random, n, spoken):
+    return random.dirichlet([1, 1, 1], n)[:, :2]
+
+
+def perfect(random, n, spoken):
+    scores = np.full((n, 2), 0.01)
+    for word in spoken:
+        scores[round((word.end - 0.8) * 10), KEYWORDS.index(word.label)] = 0.99
+    return scores
+
+
+def test_a_model_that_always_answers_background_hears_nothing_and_disturbs_nobody():
+    found = evaluated(random_streams(12, never)).summary
+    assert (found["recall"], found["fa_per_hour"]) == (0, 0)
+    assert found["hours"] == pytest.approx(0.5) == found["tuning_hours"]
+    assert found["fa_per_hour_interval"] == [0, pytest.approx(3 / 0.5)]
+    assert set(found["recall_at_fa_per_hour"].values()) == {0}
+
+
+def test_a_model_that_always_answers_a_keyword_fires_once_and_hears_nothing():
+    """It never falls below `off` again."""
+    found = evaluated(random_streams(12, always))
+    assert found.thresholds[0] == NEVER
+    assert found.summary["recall"] == 0
+    assert found.summary["recall_at_fa_per_hour"]["1"] == 0
+
+
+def test_a_guessing_model_has_recall_only_at_the_price_of_false_accepts():
+    found = evaluated(random_streams(12, guessing))
+    assert found.summary["recall_at_fa_per_hour"]["1"] < 0.1
+    loose = found.det[0]
+    assert loose["miss_rate"] < 0.7
+    assert loose["fa_per_hour"] > 1000
+
+
+def test_a_perfect_model_hears_all_without_a_false_accept():
+    found = evaluated(random_streams(12, perfect))
+    assert found.summary["recall"] == found.summary["macro_recall"] == 1
+    assert found.summary["recall_interval"] == [1 - 3 / 60, 1]
+    assert found.summary["fa_per_hour"] == 0
+    assert found.summary["recall_at_fa_per_hour"] == {"10": 1, "1": 1, "0.5": 1, "0.1": 1}
+    assert 150 <= found.summary["latency_ms"]["p50"] <= 250
+    assert all(0.2 < threshold < 0.99 for threshold in found.thresholds)
+
+
+def test_thresholds_are_chosen_on_one_half_and_measured_on_the_other():
+    """False accepts in the reported half alone do not change the thresholds, those in the other half do."""
+
+    def noisy(which):
+        streams = random_streams(4, perfect)
+        for index in which:
+            streams[index].scores[np.arange(30, 2900, 290), 0] = 0.995
+        return evaluated(streams)
+
+    clean, reported, tuning = noisy([]), noisy([0, 2]), noisy([1, 3])
+    assert reported.thresholds.tolist() == clean.thresholds.tolist()
+    assert reported.summary["fa_per_hour"] > 60 > clean.summary["fa_per_hour"]
+    assert tuning.thresholds[0] > 0.995 > clean.thresholds[0]
+    assert tuning.thresholds[1] == clean.thresholds[1]
+
+
+def test_the_target_is_spent_where_it_buys_most():
+    """Keyword A gains two hits for one false accept, B one for one."""
+    grid = np.array([0.2, 0.5, 0.8])
+    hits = np.array([[[9, 9], [7, 8], [5, 7]]])
+    wrong = np.array([[[4, 4], [1, 1], [0, 0]]])
+    swept = Tally(hits, wrong, np.zeros((1, 3)), np.array([[9, 9]]), np.zeros(1), np.array([1.0]))
+    assert choose_thresholds(swept, grid, 0.5).tolist() == [0.8, 0.8]
+    assert choose_thresholds(swept, grid, 1).tolist() == [0.5, 0.8]
+    assert choose_thresholds(swept, grid, 2).tolist() == [0.5, 0.5]
+    assert choose_thresholds(swept, grid, 8).tolist() == [0.2, 0.2]
+
+
+def test_a_threshold_lies_between_the_negatives_and_the_words():
+    grid = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    hits = np.array([[[3], [3], [3], [3], [0]]])
+    wrong = np.array([[[2], [0], [0], [0], [0]]])
+    swept = Tally(hits, wrong, np.zeros((1, 5)), np.array([[3]]), np.zeros(1), np.array([1.0]))
+    assert choose_thresholds(swept, grid, 0).tolist() == [0.3]
+
+
+def test_a_keyword_that_no_threshold_keeps_quiet_never_fires():
+    grid = np.array([0.1, 0.5])
+    swept = Tally(
+        np.array([[[3], [3]]]),
+        np.array([[[2], [1]]]),
+        np.zeros((1, 2)),
+        np.array([[3]]),
+        np.zeros(1),
+        np.array([1.0]),
+    )
+    assert choose_thresholds(swept, grid, 0).tolist() == [NEVER]
+
+
+def test_the_trade_off_falls_from_all_heard_to_none():
+    streams = random_streams(6, guessing)
+    points = det_points(tally(streams, KEYWORDS, RULES, 1.0, uniform(GRID, KEYWORDS)), GRID)
+    assert points[-1]["miss_rate"] == 1
+    assert points[-1]["fa_per_hour"] == pytest.approx(0.5 / 0.5)
+    assert points[0]["fa_per_hour"] == max(point["fa_per_hour"] for point in points)
+
+
+def test_outcomes_are_the_events_of_the_detector():
+    (guessed,) = random_streams(1, guessing)
+    on = {"A": 0.7, "B": 0.8}
+    outcomes = list_outcomes("x", guessed, KEYWORDS, RULES, 1.0, np.array([0.7, 0.8]))
+    spec = DetectorSpec(["A", "B", "FONDO"], "FONDO", 1.0, RULES, on)
+    events = Detector(spec).push(np.pad(guessed.scores, ((0, 0), (0, 1))))
+    assert len(events) == sum(o.kind != "miss" for o in outcomes) > 20
+    assert sorted(e.score for e in events) == sorted(o.score for o in outcomes if o.kind != "miss")
