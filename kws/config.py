@@ -221,6 +221,15 @@ class Params(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _hops(self) -> Self:
+        windows, frames = self.detector.hop_ms, self.features.hop_ms
+        if windows % frames:
+            raise ValueError(
+                f"detector.hop_ms is {windows:g}, expected a multiple of features.hop_ms, {frames:g}"
+            )
+        return self
+
     @property
     def keywords(self) -> list[str]:
         """The labels that are not background, in order."""

@@ -1,5 +1,6 @@
 """The whole pipeline in a temporary clone: what runs, what does not, and what comes out."""
 
+import csv
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import soundfile
 
 from conftest import RATE, ROOT, real
 from kws.calibration import read_tar
+from kws.detector import read_spec
 
 AFTER_FEATURES = {"train", "onnx", "evaluate", "calib", "compile@host", "benchmark@host", "report"}
 AFTER_TRAINING = {"onnx", "evaluate", "compile@host", "benchmark@host", "report"}
@@ -76,7 +78,7 @@ def copy_project(target: Path) -> Path:
 def clone(tmp_path_factory):
     """A clone in which the smoke experiment has run once."""
     path = copy_project(tmp_path_factory.mktemp("clone"))
-    everything = {"rirs", "hard", *AFTER_FEATURES} | {
+    everything = {"rirs", "hard", "streams", *AFTER_FEATURES} | {
         f"{s}@{label}" for s in ("augment", "logmel") for label in LABELS
     }
     assert exp_run(path, *SMOKE) == everything
@@ -85,9 +87,20 @@ def clone(tmp_path_factory):
 
 def test_one_run_makes_every_artefact(clone):
     scores = metrics(clone)
-    assert set(scores) == {"same_source", "words", "near_misses", "onnx", "targets"}
+    assert set(scores) == {"same_source", "words", "near_misses", "stream", "onnx", "targets"}
     assert scores["words"]["n"] == 70
     assert scores["near_misses"]["n"] == 220
+    stream = scores["stream"]
+    assert stream["keywords"] == 35
+    assert stream["hours"] == pytest.approx(stream["tuning_hours"], rel=0.2)
+    assert set(stream["recall_at_fa_per_hour"]) == {"10", "1", "0.5", "0.1"}
+    assert stream["recall_interval"][0] <= stream["recall"] <= stream["recall_interval"][1]
+    detector = read_spec(clone / "models/detector.json")
+    assert detector.labels == LABELS
+    assert detector.on == stream["threshold"]
+    outcomes = list(csv.DictReader((clone / "reports/events.csv").open()))
+    assert sum(row["kind"] in ("hit", "miss") for row in outcomes) == 35
+    assert sum(row["kind"] == "hit" for row in outcomes) == round(35 * stream["recall"])
     assert scores["onnx"]["macs"] == 13_437_952
     assert scores["onnx"]["max_abs_diff"] <= 1e-4
     host = scores["targets"]["host"]
@@ -131,8 +144,10 @@ def test_metrics_and_plots_compare_runs(clone):
     )
     call(clone, "dvc", "plots", "diff", "--out", "plots")
     page = (clone / "plots/index.html").read_text()
-    assert "confusion" in page
+    for plot in ("det", "scores", "confusion", "confusion_normalised", "loss", "accuracy"):
+        assert plot in page
     assert '"actual": "REPETIR"' in page
+    assert '"type": "log"' in page
     shutil.rmtree(clone / "plots")
 
 
@@ -159,7 +174,7 @@ def test_adding_a_label_makes_its_own_data_only_and_leaves_the_rest_as_it_was(cl
     (clone / "data/seeds/ABIERTO").mkdir()
     shutil.copy(clone / "data/negatives/em_alex/abierto.ogg", clone / "data/seeds/ABIERTO")
     labels = ["ABIERTO", *FEW_LABELS]
-    expected = {"augment@ABIERTO", "logmel@ABIERTO", "hard", *AFTER_FEATURES}
+    expected = {"augment@ABIERTO", "logmel@ABIERTO", "hard", "streams", *AFTER_FEATURES}
     assert exp_run(clone, *SMOKE, "-S", f"labels=[{','.join(labels)}]") == expected
     after = data_bytes(clone)
     unchanged = {name for name in before if not name.startswith("data/calib") and "_hard" not in name}
