@@ -135,14 +135,22 @@ def test_a_model_that_always_answers_background_hears_nothing_and_disturbs_nobod
 
 def test_a_model_that_always_answers_a_keyword_fires_once_and_hears_nothing():
     """It never falls below `off` again."""
-    found = evaluated(random_streams(12, always))
+    found = evaluated(random_streams(4, always))
     assert found.thresholds[0] == NEVER
     assert found.summary["recall"] == 0
     assert found.summary["recall_at_fa_per_hour"]["1"] == 0
 
 
+def test_a_detector_that_never_falls_silent_is_no_good_detector():
+    """At thresholds below all scores it fires once: that row does not count as one with few false accepts."""
+    hits, wrong = np.array([[[3], [5], [4], [2]]]), np.array([[[1], [90], [2], [0]]])
+    swept = Tally(hits, wrong, np.zeros((1, 4)), np.array([[6]]), np.zeros(1), np.array([1.0]))
+    assert [swept.row_at(rate) for rate in (100, 10, 1, 0.1)] == [1, 2, 3, 3]
+    assert [p["miss_rate"] for p in det_points(swept, GRID[:4])] == pytest.approx([1 / 6, 2 / 6, 4 / 6])
+
+
 def test_a_guessing_model_has_recall_only_at_the_price_of_false_accepts():
-    found = evaluated(random_streams(12, guessing))
+    found = evaluated(random_streams(6, guessing))
     assert found.summary["recall_at_fa_per_hour"]["1"] < 0.1
     loose = found.det[0]
     assert loose["miss_rate"] < 0.7
@@ -173,6 +181,13 @@ def test_thresholds_are_chosen_on_one_half_and_measured_on_the_other():
     assert reported.summary["fa_per_hour"] > 60 > clean.summary["fa_per_hour"]
     assert tuning.thresholds[0] > 0.995 > clean.thresholds[0]
     assert tuning.thresholds[1] == clean.thresholds[1]
+
+
+def test_a_single_voice_cannot_be_halved():
+    with pytest.warns(UserWarning, match="measured where they were chosen"):
+        found = evaluated(random_streams(1, perfect))
+    assert found.summary["recall"] == 1
+    assert found.summary["tuning_hours"] == 0
 
 
 def test_the_target_is_spent_where_it_buys_most():

@@ -1,5 +1,6 @@
 """A model's streams from end to end: thresholds chosen on one half of the voices, results on the other."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,9 @@ def evaluate_streams(
     swept = tally(heard, keywords, rules, window_s, grid)
     tuning = [index for index, stream in enumerate(streams) if stream.tuning]
     report = [index for index, stream in enumerate(streams) if not stream.tuning]
-    chosen_on = swept.of(tuning if tuning else report)
+    if not tuning:
+        warnings.warn("one voice alone: thresholds are measured where they were chosen", stacklevel=2)
+    chosen_on = swept.of(tuning or report)
     on = choose_thresholds(chosen_on, GRID, target_fa_per_hour)
     chosen = tally([heard[index] for index in report], keywords, rules, window_s, on[None])
     outcomes = [
@@ -53,7 +56,7 @@ def evaluate_streams(
     groups = [streams[index].group for index in report]
     summary = summarise_streams(swept.of(report), chosen, outcomes, groups, keywords)
     summary |= {
-        "tuning_hours": float(chosen_on.hours.sum()),
+        "tuning_hours": float(swept.of(tuning).hours.sum()),
         "threshold": dict(zip(keywords, map(float, on), strict=True)),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
     }

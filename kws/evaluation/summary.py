@@ -109,7 +109,8 @@ def by_condition(chosen: Tally, conditions: Sequence[str]) -> dict[str, dict[str
 def det_points(swept: Tally, grid: Scores) -> list[dict[str, float]]:
     """Return the points of the detection error trade-off: one a threshold that changes anything.
 
-    A logarithmic axis has no 0, so a rate of 0 is drawn at half a false accept in all the hours there are.
+    They begin at the threshold with most false accepts; below it a detector never falls silent, so it never
+    fires again. A logarithmic axis has no 0: a rate of 0 is drawn at half a false accept in all the hours.
     """
     floor = 0.5 / float(swept.hours.sum())
     near = swept.near_accepts.sum(axis=0) / max(1, swept.near_misses.sum())
@@ -122,6 +123,7 @@ def det_points(swept: Tally, grid: Scores) -> list[dict[str, float]]:
         }
         for threshold, fa, recall, accepts in zip(grid, swept.fa_per_hour, swept.recall, near, strict=True)
     ]
+    points = points[int(swept.fa_per_hour.argmax()) :]
     changes = [points[0]]
     for before, point in pairwise(points):
         if any(point[key] != before[key] for key in ("fa_per_hour", "miss_rate", "near_miss_rate")):

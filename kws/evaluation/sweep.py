@@ -68,9 +68,14 @@ class Tally:
         return share
 
     def row_at(self, fa_per_hour: float) -> int | None:
-        """Return the row of best recall among those with at most this rate, if one has it."""
-        rows = np.flatnonzero(self.fa_per_hour <= fa_per_hour)
-        return int(rows[self.recall[rows].argmax()]) if len(rows) else None
+        """Return the row of best recall among the highest ones, down to where this rate is exceeded, if any.
+
+        Rows are thresholds in ascending order. At the lowest of them a detector never falls silent, so it
+        never fires again: few false accepts there are no merit.
+        """
+        above = np.flatnonzero(self.fa_per_hour > fa_per_hour)
+        first = int(above[-1]) + 1 if len(above) else 0
+        return first + int(self.recall[first:].argmax()) if first < len(self.recall) else None
 
 
 def tally(streams: list[Heard], keywords: list[str], rules: Rules, window_s: float, on: Scores) -> Tally:
