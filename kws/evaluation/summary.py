@@ -1,7 +1,6 @@
 """What a model's scores come to: the sections of reports/metrics.json."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -107,28 +106,25 @@ def by_condition(chosen: Tally, conditions: Sequence[str]) -> dict[str, dict[str
 
 
 def det_points(swept: Tally, grid: Scores) -> list[dict[str, float]]:
-    """Return the points of the detection error trade-off: one a threshold that changes anything.
+    """Return the points of the detection error trade-off: from the highest threshold down, what hears more.
 
-    They begin at the threshold with most false accepts; below it a detector never falls silent, so it never
-    fires again. A logarithmic axis has no 0: a rate of 0 is drawn at half a false accept in all the hours.
+    A logarithmic axis has no 0: a rate of 0 is drawn at half a false accept in all the hours.
     """
     floor = 0.5 / float(swept.hours.sum())
     near = swept.near_accepts.sum(axis=0) / max(1, swept.near_misses.sum())
-    points = [
-        {
-            "threshold": float(threshold),
-            "fa_per_hour": max(float(fa), floor),
-            "miss_rate": 1 - float(recall),
-            "near_miss_rate": float(accepts),
-        }
-        for threshold, fa, recall, accepts in zip(grid, swept.fa_per_hour, swept.recall, near, strict=True)
-    ]
-    points = points[int(swept.fa_per_hour.argmax()) :]
-    changes = [points[0]]
-    for before, point in pairwise(points):
-        if any(point[key] != before[key] for key in ("fa_per_hour", "miss_rate", "near_miss_rate")):
-            changes.append(point)
-    return changes
+    best: dict[float, dict[str, float]] = {}
+    for row in range(len(grid))[::-1]:
+        rate, miss_rate = max(float(swept.fa_per_hour[row]), floor), 1 - float(swept.recall[row])
+        if miss_rate < min((p["miss_rate"] for p in best.values()), default=1.1) and rate >= max(
+            best, default=0
+        ):
+            best[rate] = {
+                "threshold": float(grid[row]),
+                "fa_per_hour": rate,
+                "miss_rate": miss_rate,
+                "near_miss_rate": float(near[row]),
+            }
+    return list(best.values())
 
 
 def score_histogram(found: Peaks, bins: int = 20) -> list[dict[str, float]]:
