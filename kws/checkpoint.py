@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
 from kws.config import Model
@@ -44,7 +45,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint without running any code in it; UserError where it is not one of ours."""
     try:
         plain = torch.load(path, weights_only=True)
-        model, front_end = Model(**plain["model"]), FrontEnd(**plain["front_end"])
+        model: Model = TypeAdapter(Model).validate_python(plain["model"])
+        front_end = FrontEnd(**plain["front_end"])
         return Checkpoint(plain["state"], plain["labels"], model, front_end)
     except Exception as error:  # torch.load raises whatever foreign bytes lead it to
         raise UserError(f"{path}: not a checkpoint of this version; train again") from error

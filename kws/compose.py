@@ -22,7 +22,7 @@ def compose(conf: Path, output: Path, overrides: list[str]) -> None:
         composed = Path(folder) / "params.yaml"
         try:
             compose_and_dump(composed, str(conf.absolute()), None, "config", "", overrides)
-        except HydraException as error:
+        except (HydraException, ValueError) as error:  # ValueError for `model=null`
             raise UserError(" ".join(str(error).split())) from error
         load_params(composed, "conf/")
         with replacing(output) as partial:

@@ -30,6 +30,13 @@ def _within(low: float, high: float) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("input should be odd")
+    return value
+
+
+Count = Annotated[int, Field(ge=1, le=1024)]
 Pair = tuple[float, float]
 Seconds = Annotated[Pair, _within(0.01, 5)]
 Metres = Annotated[Pair, _within(1.5, 50)]
@@ -120,13 +127,44 @@ class Augment(Section):
         return self
 
 
-class Model(Section):
-    """The network."""
+class CrnnModel(Section):
+    """Two convolutions, a bidirectional GRU, one linear layer."""
 
     name: Literal["crnn"]
-    channels: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
-    hidden: Annotated[int, Field(ge=1)]
+    channels: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    hidden: Count
     pool: Literal["mean", "last"]
+
+
+class DscnnModel(Section):
+    """A wide convolution, then depthwise separable ones; pairs are [time, bands]."""
+
+    name: Literal["dscnn"]
+    channels: Count
+    blocks: Count
+    kernel: tuple[Count, Count]
+    stride: tuple[Count, Count]
+
+
+class TcresnetModel(Section):
+    """Convolutions along time, the bands as channels."""
+
+    name: Literal["tcresnet"]
+    channels: Annotated[list[Count], Field(min_length=2)]
+    kernel: Annotated[Count, AfterValidator(_odd)]
+
+
+class BcresnetModel(Section):
+    """Convolutions along the bands, and along time on their mean; pairs are [time, bands]."""
+
+    name: Literal["bcresnet"]
+    tau: Annotated[float, Field(ge=0.5, le=16)]
+    blocks: Annotated[list[Count], Field(min_length=4, max_length=4)]
+    stride: tuple[Count, Count]
+
+
+Model = Annotated[CrnnModel | DscnnModel | TcresnetModel | BcresnetModel, Field(discriminator="name")]
+"""The network, by name."""
 
 
 class Train(Section):
@@ -241,7 +279,7 @@ def parse_params(values: Any, source: str) -> Params:
     try:
         return Params.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'params'}: {_explain(e)}" for e in error.errors()]
+        problems = [f"{_key(e)}: {_explain(e)}" for e in error.errors()]
         raise UserError(f"{source}: " + "; ".join(problems)) from error
 
 
@@ -256,9 +294,22 @@ def load_params(path: Path, source: str = "params.yaml") -> Params:
     return parse_params(values, source)
 
 
+def _key(error: Any) -> str:
+    """Return where a value stands in params.yaml: `model.blocks` where pydantic says `model.dscnn.blocks`."""
+    first, *rest = map(str, error["loc"] or ["params"])
+    if first == "model":
+        rest = ["name"] if error["type"].startswith("union_tag") else rest[1:]
+    return ".".join([first, *rest])
+
+
 def _explain(error: Any) -> str:
-    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return "unknown key; check its spelling against conf/"
+    match error["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return "unknown key; check its spelling against conf/"
+        case "union_tag_invalid":
+            return f"input should be one of {error['ctx']['expected_tags']}, got {error['ctx']['tag']!r}"
+        case "union_tag_not_found":
+            return "field required"
     message = error["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     simple = isinstance(error["input"], int | float | str | bool | None)

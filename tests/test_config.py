@@ -40,7 +40,19 @@ def test_the_seed_experiment_is_the_original_recipe(tmp_path):
     assert (augment.p_stretch, augment.stretch_low, augment.stretch_high) == (0.5, 0.9, 1.1)
     assert (augment.p_pitch, augment.pitch_semitones) == (0.5, 1)
     assert (augment.p_noise, augment.snr_list, augment.p_reverb) == (0.9, [20, 10, 5, 0], 0.3)
-    assert (train.epochs, train.lr, train.schedule, params.model.pool) == (20, 1e-3, "constant", "last")
+    assert (train.epochs, train.lr, train.schedule) == (20, 1e-3, "constant")
+    assert params.model == composed(tmp_path, "model=crnn").model
+    assert params.model.pool == "last"
+
+
+def test_the_default_network_is_the_original_with_the_mean_over_time(tmp_path):
+    default, original = (composed(tmp_path, *o).model for o in ([], ["model=crnn"]))
+    assert default == original.model_copy(update={"pool": "mean"})
+
+
+def test_each_network_has_its_own_parameters(tmp_path):
+    model = composed(tmp_path, "model=bcresnet", "model.tau=1.5", "model.blocks=[2,2,4,4]").model
+    assert (model.name, model.tau, model.blocks, model.stride) == ("bcresnet", 1.5, [2, 2, 4, 4], (4, 4))
 
 
 def test_values_are_typed(tmp_path):
@@ -66,11 +78,19 @@ def test_values_are_typed(tmp_path):
         ("labels=[../SI,FONDO]", r"labels\.0: .*match pattern"),
         ("momentum=1", r"Could not override 'momentum'"),
         ("model=transformer", r"Could not find 'model/transformer'.*crnn"),
+        ("model=null", r"must be a string or a list"),
+        ("model.name=rnn", r"conf/: model\.name: input should be one of 'crnn', 'dscnn', .*, got 'rnn'$"),
+        ("~model.name", r"conf/: model\.name: field required$"),
+        ("model=dscnn +model.hidden=3", r"conf/: model\.hidden: unknown key; check its spelling"),
+        ("model=dscnn model.stride=[4]", r"model\.stride\.1: field required"),
+        ("model=tcresnet model.kernel=4", r"model\.kernel: input should be odd, got 4"),
+        ("model=tcresnet model.channels=[16,0]", r"model\.channels\.1: .*greater than or equal to 1, got 0"),
+        ("model=bcresnet model.tau=0", r"model\.tau: .*greater than or equal to 0\.5, got 0"),
     ],
 )
 def test_wrong_values_are_one_line_and_write_nothing(tmp_path, override, says):
     with pytest.raises(UserError, match=says) as error:
-        composed(tmp_path, override)
+        composed(tmp_path, *override.split())
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 

@@ -4,25 +4,33 @@ import dataclasses
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 
-from conftest import changed
+from conftest import ROOT, changed
 from kws.calibration import write_tar
 from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from kws.config import Host, Model, Train
+from kws.compose import compose
+from kws.config import BcresnetModel, CrnnModel, DscnnModel, Host, TcresnetModel, Train, load_params
 from kws.dataset import Dataset, split_dataset
 from kws.errors import UserError
 from kws.export import max_abs_diff, to_onnx
+from kws.features import features
 from kws.graph import macs, n_params, op_counts
 from kws.inference import Classifier, accuracy, softmax
 from kws.models import build_model
 from kws.splits import TRAIN, VAL
 from kws.targets.host import compile_host
+from kws.targets.operators import unsupported
 from kws.train import fit
 
 LABELS = [f"WORD{i}" for i in range(8)]
-CRNN = Model(name="crnn", channels=[16, 32], hidden=64, pool="mean")
+CRNN = CrnnModel(name="crnn", channels=[16, 32], hidden=64, pool="mean")
+DSCNN = DscnnModel(name="dscnn", channels=64, blocks=4, kernel=(10, 16), stride=(4, 8))
+TCRESNET = TcresnetModel(name="tcresnet", channels=[16, 24, 32, 48], kernel=9)
+BCRESNET = BcresnetModel(name="bcresnet", tau=2, blocks=[1, 1, 1, 1], stride=(4, 4))
+CONVOLUTIONAL = [DSCNN, TCRESNET, BCRESNET]
 HOST = Host(calibration_method="MinMax", threads=1, warmup=1, repeat=10)
 
 
@@ -100,15 +108,99 @@ def test_onnx_agrees_with_torch_and_disagreement_is_an_error(front_end):
         max_abs_diff(dataclasses.replace(trained, state=other), model, inputs)
 
 
-@pytest.mark.parametrize(("n_mels", "clip_s"), [(40, 1.5), (20, 0.5), (64, 1.0)])
-def test_every_shape_follows_from_the_front_end(front_end, tmp_path, n_mels, clip_s):
+@pytest.fixture(scope="module", params=sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml")))
+def offered(request, front_end, tmp_path_factory):
+    """A network that conf/model offers: its name, its checkpoint and its graph."""
+    folder = tmp_path_factory.mktemp(request.param)
+    compose(ROOT / "conf", folder / "params.yaml", [f"model={request.param}"])
+    network = checkpoint(front_end, load_params(folder / "params.yaml").model)
+    return request.param, network, to_onnx(network)
+
+
+@pytest.fixture(scope="module")
+def heard(front_end, word, fan):
+    """Features of a word and of a fan, with as much noise: float32 [16, 1, 98, 64]."""
+    rate = front_end.sample_rate
+    clips = [np.pad(word, (0, rate - len(word))), *(fan[i * rate : (i + 1) * rate] for i in range(7))]
+    noise = np.random.default_rng(0).standard_normal((8, 1, 98, 64)).astype(np.float32)
+    return np.concatenate([np.stack([features(clip, front_end) for clip in clips])[:, None], noise])
+
+
+def test_every_network_becomes_one_static_graph(offered):
+    _, _, model = offered
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 13)]
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+    }
+    assert (shapes["input"], shapes["output"]) == ([1, 1, 98, 64], [1, 8])
+    assert set(shapes) >= {output for node in model.graph.node for output in node.output if output}
+    assert all(size > 0 for shape in shapes.values() for size in shape)
+    assert "BatchNormalization" not in op_counts(model.graph.node)
+
+
+def test_every_network_answers_in_onnx_as_in_torch(offered, heard):
+    _, network, model = offered
+    assert max_abs_diff(network, model, heard) <= 1e-4
+
+
+def test_every_network_answers_in_int8_as_in_float(offered, heard, tmp_path):
+    _, _, model = offered
+    onnx.save(model, tmp_path / "kws.onnx")
+    write_tar(tmp_path / "calib.tar", heard)
+    compiled, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
+    reference, int8 = (Classifier(m.SerializeToString()).logits(heard) for m in (model, compiled))
+    assert np.abs(int8 - reference).max() < 0.1 * np.ptp(reference)
+    assert precision["int8_ops"]["Conv"] == op_counts(model.graph.node)["Conv"]
+
+
+def test_convolutional_networks_use_what_both_chips_support_and_the_others_lack_the_gru(offered):
+    name, _, model = offered
+    if name.startswith("crnn"):
+        assert "GRU: not in the lists" in unsupported(model)
+    else:
+        assert unsupported(model) == []
+        assert [node.op_type for node in model.graph.node][-2:] == ["ReduceMean", "Gemm"]
+
+
+def test_convolutional_networks_are_small(offered):
+    name, _, model = offered
+    if not name.startswith("crnn"):
+        assert n_params(model) <= 100_000
+        assert macs(model) <= 13_437_952 / 2
+
+
+@pytest.mark.parametrize("model", CONVOLUTIONAL, ids=lambda m: m.name)
+def test_convolutions_compute_in_integers(front_end, tmp_path, heard, model):
+    """ONNX Runtime says what it makes of the INT8 form; a tensor with two readers is the hard case."""
+    onnx.save(to_onnx(checkpoint(front_end, model)), tmp_path / "kws.onnx")
+    write_tar(tmp_path / "calib.tar", heard)
+    compiled, _ = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(compiled.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    assert "Conv" not in op_counts(onnx.load(tmp_path / "optimised.onnx").graph.node)
+
+
+@pytest.mark.parametrize("model", [CRNN, *CONVOLUTIONAL], ids=lambda m: m.name)
+@pytest.mark.parametrize(("n_mels", "clip_s"), [(40, 1.5), (20, 0.5)])
+def test_every_shape_follows_from_the_front_end(front_end, tmp_path, model, n_mels, clip_s):
     front_end = changed(front_end, n_mels=n_mels, clip_s=clip_s)
     shape = (front_end.n_frames, n_mels)
-    onnx.save(to_onnx(checkpoint(front_end)), tmp_path / "kws.onnx")
+    onnx.save(to_onnx(checkpoint(front_end, model)), tmp_path / "kws.onnx")
     samples = np.random.default_rng(0).standard_normal((8, 1, *shape)).astype(np.float32)
     write_tar(tmp_path / "calib.tar", samples)
     compiled, _ = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
     assert Classifier(compiled.SerializeToString()).logits(samples).shape == (8, 8)
+
+
+@pytest.mark.parametrize("model", CONVOLUTIONAL, ids=lambda m: m.name)
+def test_convolutional_networks_take_the_smallest_features_there_are(front_end, model):
+    smallest = changed(front_end, clip_s=0.2, window_ms=100, hop_ms=100, n_fft=2048, n_mels=4)
+    assert (smallest.n_frames, smallest.n_mels) == (2, 4)
+    assert checkpoint(smallest, model).network()(torch.zeros(3, 1, 2, 4)).shape == (3, 8)
 
 
 def test_training_learns_and_repeats_itself(front_end):
@@ -125,6 +217,15 @@ def test_training_learns_and_repeats_itself(front_end):
     assert results[0].epochs == results[1].epochs
     assert results[0].epochs[-1].val_accuracy > 0.9
     assert all(torch.equal(results[0].state[k], results[1].state[k]) for k in results[0].state)
+
+
+@pytest.mark.parametrize("model", CONVOLUTIONAL, ids=lambda m: m.name)
+def test_convolutional_networks_learn(front_end, model):
+    train, val = toy(front_end)
+    cfg = Train(epochs=4, batch_size=16, lr=4e-3, schedule="cosine", patience=0, min_delta=0)
+    torch.manual_seed(3)
+    network = build_model(model, front_end.n_frames, front_end.n_mels, len(LABELS))
+    assert fit(network, train, val, cfg, 1, lambda _: None).epochs[-1].val_accuracy > 0.9
 
 
 def test_training_stops_early_and_keeps_the_best_weights(front_end):
@@ -172,11 +273,12 @@ def test_every_calibration_method_works(front_end, tmp_path, method):
     assert np.isfinite(Classifier(compiled.SerializeToString()).logits(samples)).all()
 
 
-def test_a_checkpoint_round_trip_gives_the_same_logits(front_end, tmp_path):
-    before = checkpoint(front_end)
+@pytest.mark.parametrize("model", [CRNN, *CONVOLUTIONAL], ids=lambda m: m.name)
+def test_a_checkpoint_round_trip_gives_the_same_logits(front_end, tmp_path, model):
+    before = checkpoint(front_end, model)
     save_checkpoint(before, tmp_path / "kws.pt")
     after = load_checkpoint(tmp_path / "kws.pt")
-    assert (after.labels, after.model, after.front_end) == (LABELS, CRNN, front_end)
+    assert (after.labels, after.model, after.front_end) == (LABELS, model, front_end)
     inputs = torch.randn(4, 1, 98, 64)
     assert torch.equal(before.network()(inputs), after.network()(inputs))
 
@@ -203,11 +305,11 @@ def test_batches_hold_every_clip_once_with_its_label():
     assert len(train) == 9
     order = np.random.default_rng(0).permutation(9)
     seen = []
-    for features, labels in train.batches(4, order):
-        assert features.dtype == np.float32
-        assert features.shape[1:] == (1, 2, 3)
-        assert np.array_equal(features[:, 0, 0, 0].astype(int) % 2, labels)
-        seen += list(features[:, 0, 0, 0])
+    for batch, labels in train.batches(4, order):
+        assert batch.dtype == np.float32
+        assert batch.shape[1:] == (1, 2, 3)
+        assert np.array_equal(batch[:, 0, 0, 0].astype(int) % 2, labels)
+        seen += list(batch[:, 0, 0, 0])
     assert np.allclose(sorted(seen), [0, 0.1, 0.3, 1, 1.1, 1.3, 2, 2.1, 2.3], atol=1e-2)
 
 
@@ -228,3 +330,34 @@ def test_macs_of_known_graphs():
     assert macs(graph(torch.nn.Linear(10, 4), 1, 10)) == 40
     assert macs(graph(torch.nn.Conv2d(8, 8, 3, groups=8), 1, 8, 10, 10)) == 8 * 9 * 64
     assert macs(graph(torch.nn.Conv2d(3, 5, (1, 3), stride=2), 1, 3, 9, 9)) == 5 * 3 * 3 * 5 * 4
+
+
+@pytest.mark.parametrize(
+    ("model", "by_hand"),
+    [
+        (DSCNN, 25 * 8 * 64 * (10 * 16 + 4 * (9 + 64)) + 64 * 8),
+        (
+            TCRESNET,
+            98 * 16 * 64 * 3
+            + 49 * 24 * (9 * 16 + 9 * 24 + 16)
+            + 25 * 32 * (9 * 24 + 9 * 32 + 24)
+            + 13 * 48 * (9 * 32 + 9 * 48 + 32)
+            + 48 * 8,
+        ),
+        (
+            BCRESNET,
+            25 * 16 * 32 * 25
+            + 25 * 16 * 16 * (32 + 3)
+            + 25 * (16 * 24 * 16 + 8 * 24 * 3)
+            + 25 * (8 * 32 * 24 + 4 * 32 * 3)
+            + 25 * 4 * 40 * (32 + 3)
+            + 25 * sum(n * (3 + n) for n in (16, 24, 32, 40))
+            + 25 * 40 * (5 * 4 + 64)
+            + 64 * 8,
+        ),
+    ],
+    ids=lambda m: getattr(m, "name", ""),
+)
+def test_macs_of_grouped_strided_and_dilated_convolutions(front_end, model, by_hand):
+    """Positions, times channels, times the weights of one channel; then the linear layer."""
+    assert macs(to_onnx(checkpoint(front_end, model))) == by_hand

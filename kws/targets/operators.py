@@ -1,0 +1,66 @@
+"""Which ONNX operators Axera's NPUs compute: what the AX620E list (AX630C) and the AX650 list both name.
+
+Source: the Pulsar2 documentation, appendix "NPU Operators support list", one page a chip, as of Pulsar2 7.0.
+Only operators that networks for one clip of audio are made of are here.
+"""
+
+from typing import Any
+
+import onnx
+from onnx import ModelProto, NodeProto
+from onnx.helper import get_attribute_value
+
+OPSET = 13
+SUPPORTED: dict[str, dict[str, Any]] = {
+    "Add": {},
+    "AveragePool": {"auto_pad": b"NOTSET", "count_include_pad": 1},
+    "Clip": {},
+    "Concat": {},
+    "Conv": {"auto_pad": b"NOTSET"},
+    "Flatten": {},
+    "Gemm": {"alpha": 1.0, "beta": 1.0},
+    "GlobalAveragePool": {},
+    "GlobalMaxPool": {},
+    "MatMul": {},
+    "MaxPool": {"auto_pad": b"NOTSET", "dilations": [1, 1], "storage_order": 0},
+    "Mul": {},
+    "ReduceMean": {},
+    "Relu": {},
+    "Reshape": {},
+    "Sigmoid": {},
+    "Slice": {},
+    "Softmax": {},
+    "Squeeze": {},
+    "Sub": {},
+    "Tanh": {},
+    "Transpose": {},
+}
+"""Operators at this opset, with the attributes whose values the lists limit."""
+NOT_LAST = ("Flatten", "Reshape", "Squeeze")
+"""In the lists, but third parties report that they fail at the end of a graph (AX650, Pulsar2 6.0)."""
+
+
+def unsupported(model: ModelProto) -> list[str]:
+    """Return what the lists do not cover, one line each; empty where every operator is covered."""
+    problems = {problem for node in model.graph.node for problem in _problems(node)}
+    last = model.graph.node[-1].op_type
+    if last in NOT_LAST:
+        problems.add(f"{last}: ends the graph")
+    return sorted(problems)
+
+
+def _problems(node: NodeProto) -> list[str]:
+    if node.op_type not in SUPPORTED:
+        return [f"{node.op_type}: not in the lists"]
+    given = {attribute.name: get_attribute_value(attribute) for attribute in node.attribute}
+    return [
+        f"{node.op_type}: {name} is {value}, expected {limit}"
+        for name, limit in SUPPORTED[node.op_type].items()
+        if (value := given.get(name, _default(node.op_type, name))) not in (None, limit)
+    ]
+
+
+def _default(op_type: str, name: str) -> Any:
+    """Return the value of an attribute that is not given; None where it follows from the shapes."""
+    default = onnx.defs.get_schema(op_type, OPSET).attributes[name].default_value
+    return get_attribute_value(default) if default.type else None
