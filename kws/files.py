@@ -53,6 +53,15 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
         writer.writerows(rows)
 
 
+def read_table(path: Path, text: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the rows of a CSV file: floats, None for an empty cell, and strings in the columns of `text`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: cell if name in text else float(cell) if cell else None for name, cell in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
 def write_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[NDArray[Any]]) -> None:
     """Write consecutive blocks of rows as one .npy file of a known shape, holding one block at a time.
 

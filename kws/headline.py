@@ -1,4 +1,4 @@
-"""The numbers of a run that fit on one screen."""
+"""The numbers of a run that fit on one screen, and those worth a column in a table of runs."""
 
 from typing import Any
 
@@ -13,7 +13,62 @@ def headline(metrics: dict[str, Any]) -> list[str]:
     if misses := metrics.get("near_misses"):
         rate = f"{misses['false_accept_rate']:.1%}"
         rows.append((rate, "near misses", f"of {misses['n']} similar words accepted"))
+    if stream := metrics.get("stream"):
+        if "recall" in stream:
+            heard = f"of {stream['keywords']} words in streams, at the chosen thresholds"
+            rows.append((f"{stream['recall']:.1%}", "recall", heard))
+        rows.append((f"{stream['fa_per_hour']:.1f}/h", "false accepts", _false_accepts(stream)))
     for name, target in metrics["targets"].items():
         agreement = f"median of one inference; INT8 and float agree on {target['top1_agreement']:.1%}"
         rows.append((f"{target['latency_ms']['p50']:.2f} ms", name, f"{agreement} ({target['tool']})"))
-    return [f"{name:12}{value:>9}  {explanation}" for value, name, explanation in rows]
+    return [f"{name:14}{value:>9}  {explanation}" for value, name, explanation in rows]
+
+
+def duration(hours: float) -> str:
+    """Return a length of time, in hours or minutes."""
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
+
+
+def rate(per_hour: float, hours: float) -> str:
+    """Return events an hour; without any, the rate that so many hours rule out (the rule of three)."""
+    if per_hour:
+        return f"{rounded(per_hour)} an hour"
+    return f"none in {duration(hours)}: below {rounded(3 / hours)} an hour"
+
+
+def rounded(value: float) -> str:
+    """Return a number with two digits, or all those before the point."""
+    return f"{value:.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
+
+
+def columns(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers by which runs are compared, those that the metrics hold; targets by name."""
+    stream, recall_at = metrics.get("stream", {}), metrics.get("stream", {}).get("recall_at_fa_per_hour", {})
+    found = {
+        "words": metrics.get("words", {}).get("accuracy"),
+        "near_misses": metrics.get("near_misses", {}).get("false_accept_rate"),
+        "recall": stream.get("recall"),
+        "fa_per_hour": stream.get("fa_per_hour"),
+        "recall_at_1_per_hour": recall_at.get("1"),
+        "recall_at_0.5_per_hour": recall_at.get("0.5"),
+        "hours": stream.get("hours"),
+        "same_source": metrics["same_source"]["accuracy"],
+        "params": metrics["onnx"]["params"],
+        "macs": metrics["onnx"]["macs"],
+    }
+    targets = {
+        name: {
+            "p50_ms": target["latency_ms"]["p50"],
+            "agreement": target["top1_agreement"],
+            "accuracy_drop": target["accuracy_drop"],
+        }
+        for name, target in metrics["targets"].items()
+    }
+    return {name: value for name, value in found.items() if value is not None} | targets
+
+
+def _false_accepts(stream: dict[str, Any]) -> str:
+    if stream["fa_per_hour"] == 0:
+        return rate(0, stream["hours"])
+    low, high = map(rounded, stream["fa_per_hour_interval"])
+    return f"95 % interval {low} to {high}, in {duration(stream['hours'])}"

@@ -134,11 +134,19 @@ def test_near_misses_at_equal_recall_by_hand():
 
 def test_the_headline_shows_what_was_measured_and_nothing_else():
     metrics = {"same_source": {"accuracy": 0.997}, "targets": {}}
-    assert headline(metrics) == ["same source     99.7%  validation clips, siblings of training"]
+    assert headline(metrics) == ["same source       99.7%  validation clips, siblings of training"]
     metrics |= {"words": {"n": 70, "accuracy": 0.5}, "near_misses": {"n": 9, "false_accept_rate": 1 / 3}}
     metrics["targets"]["host"] = {"tool": "a tool 1.0", "latency_ms": {"p50": 0.251}, "top1_agreement": 1}
     assert headline(metrics)[1:] == [
-        "words           50.0%  of 70 recordings by unseen voices",
-        "near misses     33.3%  of 9 similar words accepted",
-        "host          0.25 ms  median of one inference; INT8 and float agree on 100.0% (a tool 1.0)",
+        "words             50.0%  of 70 recordings by unseen voices",
+        "near misses       33.3%  of 9 similar words accepted",
+        "host            0.25 ms  median of one inference; INT8 and float agree on 100.0% (a tool 1.0)",
     ]
+    stream = {"hours": 2.0, "fa_per_hour": 4.5, "fa_per_hour_interval": [1.5, 12.2]}
+    metrics["stream"] = stream | {"keywords": 105, "recall": 0.41}
+    assert headline(metrics)[3:5] == [
+        "recall            41.0%  of 105 words in streams, at the chosen thresholds",
+        "false accepts     4.5/h  95 % interval 1.5 to 12, in 2.0 h",
+    ]
+    metrics["stream"] = stream | {"fa_per_hour": 0.0, "fa_per_hour_interval": [0.0, 1.5]}
+    assert headline(metrics)[3] == "false accepts     0.0/h  none in 2.0 h: below 1.5 an hour"
