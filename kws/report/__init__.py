@@ -1,0 +1,1 @@
+"""The page about a run, reports/index.html: numbers, charts, and sounds to judge them by."""

@@ -1,0 +1,283 @@
+"""What the metrics say, as rows of the page's tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kws.headline import duration, rate, rounded
+
+NBSP = "\N{NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
+MISSING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure: its name, its value, how far that may be off, and what it means."""
+
+    name: str
+    value: str
+    interval: str
+    meaning: str
+    span: tuple[float, float, float] | None = None
+    """low, value and high of a share, to be drawn on a line from 0 to 1"""
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """What was heard of one keyword; None where nothing was measured."""
+
+    name: str
+    word_recall: float | None
+    said: int | None
+    hits: int | None
+    false_accepts: int | None
+    threshold: str
+
+    @property
+    def recall(self) -> float | None:
+        """Share of what was said in streams that was heard."""
+        return self.hits / self.said if self.said and self.hits is not None else None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What was heard in streams of one kind; no recall where no keyword is said."""
+
+    name: str
+    hours: str
+    recall: float | None
+    false_accepts: str
+    """an hour"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the compiled model of one target answers, and how fast; cells are text."""
+
+    name: str
+    tool: str
+    agreement: str
+    cosine: str
+    accuracy: str
+    reference: str
+    drop: str
+    latency: dict[str, str]
+    """of single inferences, by statistic"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One row of a confusion matrix: how often each label was heard for one that was said."""
+
+    label: str
+    n: int
+    heard: dict[str, int]
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share as a percentage; a small one, or one close to all, keeps a decimal."""
+    if 0 < share < 0.1 or 0.99 < share < 1:
+        digits = max(1, digits)
+    return f"{100 * share:.{digits}f}{NBSP}%"
+
+
+def signed(number: str) -> str:
+    """Return a number with a minus sign where it has a hyphen."""
+    return number.replace("-", MINUS)
+
+
+def tiles(metrics: dict[str, Any]) -> list[Row]:
+    """Return the few measures to see first, without names: those of streams where there are any."""
+    stream = metrics.get("stream", {})
+    found = []
+    if "recall" in stream:
+        found.append(_share("", stream["recall"], stream["recall_interval"], "of words heard in streams"))
+    if stream:
+        per_hour, (low, high) = stream["fa_per_hour"], stream["fa_per_hour_interval"]
+        value = rounded(per_hour) if per_hour else "none"
+        off = f"{rounded(low)} to {rounded(high)}" if per_hour else f"below {rounded(high)} an hour"
+        found.append(Row("", value, off, "false accepts an hour" if per_hour else "false accepts"))
+    if "recall_at_fa_per_hour" in stream:
+        recall = stream["recall_at_fa_per_hour"]["1"]
+        interval = stream["recall_at_fa_per_hour_interval"].get("1")
+        often = "at one false accept an hour" if stream["hours"] >= 1 else "with no false accept at all"
+        found.append(_share("", recall, interval, f"of words heard {often}"))
+    if near := stream.get("near_misses", metrics.get("near_misses")):
+        found.append(_share("", near["false_accept_rate"], near["interval"], "of similar words accepted"))
+    if words := metrics.get("words"):
+        found.append(_share("", words["accuracy"], words["interval"], "of single words recognised"))
+    if latency := stream.get("latency_ms"):
+        found.append(Row("", _ms(latency["p50"]), "", "from the end of a word to its event, median"))
+    return found
+
+
+def stream_rows(stream: dict[str, Any]) -> list[Row]:
+    """Return the measures of the detector in streams."""
+    rows, hours = [], stream["hours"]
+    if "recall" in stream:
+        meaning = f"of {stream['keywords']} keywords said, at the chosen thresholds"
+        rows.append(_share("Words heard", stream["recall"], stream["recall_interval"], meaning))
+    rows += _recall_at(stream)
+    low, high = map(rounded, stream["fa_per_hour_interval"])
+    interval = f"{low} to {high}" if stream["fa_per_hour"] else ""
+    chosen = "no threshold was" if stream["tuning_hours"] else "the thresholds were"
+    meaning = f"at the chosen thresholds, in {duration(hours)} that {chosen} chosen on"
+    rows.append(Row("False accepts", rate(stream["fa_per_hour"], hours), interval, meaning))
+    if near := stream.get("near_misses"):
+        meaning = f"of {near['n']} near misses said in the streams; not counted as false accepts"
+        rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
+    if latency := stream.get("latency_ms"):
+        within = f"95{NBSP}% within {_ms(latency['p95'])}"
+        meaning = "from the end of a word to its event, median; below zero, before the word has ended"
+        rows.append(Row("Delay", _ms(latency["p50"]), within, meaning))
+    return rows
+
+
+def word_rows(metrics: dict[str, Any]) -> list[Row]:
+    """Return the measures on single recordings."""
+    rows = []
+    if words := metrics.get("words"):
+        meaning = f"of {words['n']} recordings: the likeliest label is the right one"
+        rows.append(_share("Words recognised", words["accuracy"], words["interval"], meaning))
+    if near := metrics.get("near_misses"):
+        meaning = f"of {near['n']} recordings of words that are none: the likeliest label is a keyword"
+        rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
+        for recall, share in near.get("at_recall", {}).items():
+            meaning = f"at the threshold at which {percent(float(recall))} of the words are heard"
+            rows.append(_share("Similar words accepted", share, None, meaning))
+    return rows
+
+
+def same_source_row(metrics: dict[str, Any]) -> Row:
+    """Return the measure on clips that training has heard siblings of."""
+    meaning = "of validation clips are recognised; they are made from the same recordings as training clips"
+    return Row("Same source", percent(metrics["same_source"]["accuracy"], 1), "", meaning)
+
+
+def keyword_rows(metrics: dict[str, Any], thresholds: dict[str, float]) -> list[Keyword]:
+    """Return what was heard of each keyword that has a threshold."""
+    words = metrics.get("words", {}).get("recall", {})
+    streams = metrics.get("stream", {}).get("per_keyword", {})
+    rows = []
+    for name, threshold in thresholds.items():
+        found = streams.get(name, {})
+        rows.append(
+            Keyword(
+                name=name,
+                word_recall=words.get(name),
+                said=found.get("n"),
+                hits=found.get("hits"),
+                false_accepts=found.get("false_accepts"),
+                threshold=f"{threshold:.2f}" if threshold <= 1 else "never fires",
+            )
+        )
+    return rows
+
+
+def condition_rows(stream: dict[str, Any]) -> list[Condition]:
+    """Return what was heard under each condition, from quiet to noisy."""
+    found = stream.get("by_condition", {})
+    return [
+        Condition(
+            condition_name(name),
+            duration(part["hours"]),
+            part.get("recall"),
+            _short_rate(part["fa_per_hour"], part["hours"]),
+        )
+        for name, part in sorted(found.items(), key=lambda item: _noisiness(item[0]))
+    ]
+
+
+def condition_name(name: str) -> str:
+    """Return what a condition is called in a sentence."""
+    if (snr := _snr(name)) is not None:
+        return f"background at {snr:g}{NBSP}dB"
+    known = {"clean": "no background", "background": "background alone", "recordings": "own recordings"}
+    return known.get(name, name)
+
+
+def target_rows(targets: dict[str, Any]) -> list[Target]:
+    """Return what was measured of each target."""
+
+    def share(value: float) -> str:
+        return percent(value, 1)
+
+    rows = []
+    for name, found in targets.items():
+        correct, drop = found.get("accuracy"), found.get("accuracy_drop")
+        known = correct is not None and drop is not None
+        rows.append(
+            Target(
+                name=name,
+                tool=found.get("tool", MISSING),
+                agreement=_cell(found.get("top1_agreement"), share),
+                cosine=_cell(found.get("cosine"), lambda value: f"{value:.5f}"),
+                accuracy=_cell(correct, share),
+                reference=_cell(correct + drop if known else None, share),
+                drop=_cell(drop, lambda value: signed(f"{100 * value:.1f}{NBSP}points")),
+                latency={key: f"{value:.2f}" for key, value in found.get("latency_ms", {}).items()},
+            )
+        )
+    return rows
+
+
+def confusion_rows(metrics: dict[str, Any]) -> list[Said]:
+    """Return the confusion matrix by row."""
+    confusion = metrics.get("words", {}).get("confusion", {})
+    return [Said(label, sum(heard.values()), heard) for label, heard in confusion.items()]
+
+
+def _recall_at(stream: dict[str, Any]) -> list[Row]:
+    """Return recall at rates of false accepts; those too low for so many hours are one row, with none."""
+    recalls, intervals = (stream.get(f"recall_at_fa_per_hour{suffix}", {}) for suffix in ("", "_interval"))
+    few = [most for most in recalls if float(most) * stream["hours"] < 1]
+    rows = []
+    for most in recalls:
+        if most not in few:
+            meaning = "one threshold for all keywords, the best one in hindsight on these streams"
+            rows.append(
+                _share(f"… at {most} false accepts an hour", recalls[most], intervals.get(most), meaning)
+            )
+    if few:
+        length = duration(stream["hours"])
+        meaning = f"the same with no false accept at all: {length} are too short to tell such rates apart"
+        rates = " or ".join([", ".join(few[:-1]), few[-1]] if few[1:] else few)
+        name = f"… at {rates} an hour"
+        rows.append(_share(name, recalls[few[0]], intervals.get(few[0]), meaning))
+    return rows
+
+
+def _share(name: str, share: float, interval: list[float] | None, meaning: str) -> Row:
+    if interval is None:
+        return Row(name, percent(share), "", meaning)
+    low, high = interval
+    text = f"{percent(low).removesuffix(f'{NBSP}%')} to {percent(high)}"
+    return Row(name, percent(share), text, meaning, (low, share, high))
+
+
+def _cell(value: float | None, text: Callable[[float], str]) -> str:
+    return MISSING if value is None else text(value)
+
+
+def _short_rate(per_hour: float, hours: float) -> str:
+    return rounded(per_hour) if per_hour else f"none (below {rounded(3 / hours)})"
+
+
+def _ms(milliseconds: float) -> str:
+    return signed(f"{milliseconds:.0f}{NBSP}ms")
+
+
+def _snr(condition: str) -> float | None:
+    try:
+        return float(condition.removesuffix("dB")) if condition.endswith("dB") else None
+    except ValueError:
+        return None
+
+
+def _noisiness(condition: str) -> tuple[int, float]:
+    """Order conditions: nothing added, the higher signal-to-noise ratios first, all others as they come."""
+    if condition == "clean":
+        return 0, 0
+    snr = _snr(condition)
+    return (2, 0) if snr is None else (1, -snr)
