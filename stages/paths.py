@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 RIRS = Path("data/rirs/rirs.npy")
 CLIPS = Path("data/clips")
@@ -23,6 +24,8 @@ SCORES = REPORTS / "scores.csv"
 EVENTS = REPORTS / "events.csv"
 TIMELINE = REPORTS / "timeline.csv"
 METRICS = REPORTS / "metrics.json"
+HEADLINE = REPORTS / "headline.json"
+PAGE = REPORTS / "index.html"
 
 
 def clips(label: str) -> Path:

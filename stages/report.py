@@ -1,22 +1,69 @@
-"""Gather all results: reports/metrics.json."""
+"""Gather all results: reports/metrics.json, the numbers to compare runs by, and the page about this one."""
 
 import json
+import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kws.config import load_params
-from kws.files import write_json
-from kws.headline import headline
+from kws.config import Params, load_params
+from kws.detector import read_spec
+from kws.files import read_table, replacing, sha256, write_json
+from kws.headline import columns, headline
+from kws.report.charts import shown
+from kws.report.page import Results, render
+from kws.report.sounds import excerpt, listen, read_outcomes, shard_sounds
 from stages import paths, run
+
+MOST = 200
+"""Errors in streams to hear on the page."""
+CLIPS = 6
+"""of each shard to hear"""
+PACKAGES = ("dvc", "torch", "onnx", "onnxruntime", "numpy")
 
 
 def main() -> None:
-    """Write every number of this run in one file that git tracks, and show the first ones."""
-    chosen = load_params(paths.PARAMS).target.model_dump(exclude_none=True)
-    targets = {name: _read(paths.benchmark(name)) for name in chosen}
+    """Write every number of this run in one file that git tracks, show the first ones, and write the page."""
+    params = load_params(paths.PARAMS)
+    targets = {name: _read(paths.benchmark(name)) for name in params.target.model_dump(exclude_none=True)}
     metrics = _read(paths.EVALUATION) | {"onnx": _read(paths.ONNX_REPORT), "targets": targets}
     write_json(paths.METRICS, metrics)
+    write_json(paths.HEADLINE, columns(metrics))
+    with replacing(paths.PAGE) as partial:
+        partial.write_text(render(_results(params, metrics)), encoding="utf-8", newline="\n")
     print("\n".join(headline(metrics)))
+    print(f"to look at and listen to: {paths.PAGE}")
+
+
+def _results(params: Params, metrics: dict[str, Any]) -> Results:
+    front_end, on = params.features, read_spec(paths.DETECTOR).on
+    timeline, everything = read_table(paths.TIMELINE, ("stream",)), read_outcomes(paths.EVENTS)
+    outcomes = [outcome for outcome in everything if timeline and outcome.stream == timeline[0]["stream"]]
+    part = shown(timeline, outcomes) if timeline else None
+
+    def find(stream: str) -> Path:
+        folders = (paths.STREAMS, Path(params.data.streams))
+        return next(folder / stream for folder in folders if (folder / stream).is_file())
+
+    return Results(
+        metrics=metrics,
+        labels=params.labels,
+        thresholds=on,
+        target_fa_per_hour=params.detector.target_fa_per_hour,
+        dvc_yaml=paths.PIPELINE.read_text(encoding="utf-8"),
+        params_yaml=paths.PARAMS.read_text(encoding="utf-8"),
+        network=params.model.name,
+        model_sha256=sha256(paths.ONNX),
+        versions={"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        det=read_table(paths.DET),
+        scores=read_table(paths.SCORES),
+        training=read_table(paths.TRAINING),
+        timeline=timeline,
+        outcomes=outcomes,
+        excerpt=excerpt(find(timeline[0]["stream"]), *part, front_end.sample_rate) if part else None,
+        wrong=listen(everything, find, on, front_end, MOST),
+        shards=[shard_sounds(paths.clips(name), CLIPS, front_end) for name in [*params.labels, paths.HARD]],
+    )
 
 
 def _read(path: Path) -> Any:

@@ -111,6 +111,8 @@ def test_one_run_makes_every_artefact(clone):
     assert (samples.shape, samples.dtype) == ((32, 1, 98, 64), np.float32)
     build = json.loads((clone / "models/host/build.json").read_text())
     assert build["float_ops"]["GRU"] == 1
+    page = (clone / "reports/index.html").read_text(encoding="utf-8")
+    assert page.count("<audio") > sum(row["kind"] != "hit" for row in outcomes)
     assert build["inputs"]["kws.onnx"] == sha256((clone / "models/kws.onnx").read_bytes()).hexdigest()
 
 
@@ -123,7 +125,12 @@ def test_calibration_clips_come_from_training_only(clone):
 
 def test_git_sees_only_what_belongs_to_it(clone):
     status = call(clone, "git", "status", "--porcelain", "--untracked-files=all").splitlines()
-    assert {line[3:] for line in status} <= {"dvc.lock", "params.yaml", "reports/metrics.json"}
+    assert {line[3:] for line in status} <= {
+        "dvc.lock",
+        "params.yaml",
+        "reports/headline.json",
+        "reports/metrics.json",
+    }
 
 
 def test_nothing_changed_nothing_runs(clone):
@@ -137,7 +144,11 @@ def test_metrics_and_plots_compare_runs(clone):
     call(clone, "git", "commit", "-qam", "other numbers")
     call(clone, "dvc", "checkout")
     call(clone, "dvc", "repro")
-    changed = json.loads(call(clone, "dvc", "metrics", "diff", "--json", "--all"))["reports/metrics.json"]
+    difference = ("dvc", "metrics", "diff", "--json", "--all")
+    assert "recall_at_1_per_hour" in json.loads(call(clone, *difference))["reports/headline.json"]
+    changed = json.loads(call(clone, *difference, "--targets", "reports/metrics.json"))[
+        "reports/metrics.json"
+    ]
     assert "words.confusion.REPETIR.SALIR" in changed
     assert {f"targets.host.latency_ms.{p}" for p in ("min", "mean", "p50", "p95", "p99", "max")} <= set(
         changed
