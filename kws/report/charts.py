@@ -3,6 +3,7 @@
 Colours are CSS variables of the page, so a chart suits a light screen, a dark one and paper as it is.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -131,13 +132,10 @@ def curves(rows: Rows, kind: Literal["loss", "accuracy"]) -> Spec:
         for row in rows
         for key, name in names.items()
     ]
-    loss = kind == "loss"
-    value = alt.Y(
-        "value:Q",
-        title="cross-entropy" if loss else "accuracy",
-        scale=alt.Scale(type="log") if loss else alt.Scale(zero=False),
-        axis=alt.Axis(values=[10.0**n for n in range(-6, 3)], format="~g") if loss else alt.Axis(format="~%"),
-    )
+    if kind == "loss":
+        value = _decades("cross-entropy", [point["value"] for point in points])
+    else:
+        value = alt.Y("value:Q", title=kind, scale=alt.Scale(zero=False), axis=alt.Axis(format="~%"))
     epoch = alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
     colour = _colours("clips", list(names.values()), [ACCENT, SECOND])
     tooltip = [alt.Tooltip("epoch:Q"), alt.Tooltip("clips:N"), alt.Tooltip("value:Q", format=".4~g")]
@@ -228,6 +226,15 @@ def _playhead(x: alt.X) -> alt.Chart:
     rule = _chart([{}]).transform_calculate(time="now").transform_filter("datum.time >= 0")
     drawn: alt.Chart = rule.mark_rule(color=SECOND, strokeWidth=1.5).encode(x).add_params(now)
     return drawn
+
+
+def _decades(title: str, values: Sequence[float]) -> alt.Y:
+    """Return a logarithmic axis over whole decades, one at least; what is smaller than 1e-9 lies below."""
+    lowest, highest = (math.log10(max(1e-9, value)) for value in (min(values), max(values)))
+    first, last = math.floor(lowest), max(math.ceil(highest), math.floor(lowest) + 1)
+    scale = alt.Scale(type="log", domain=[10.0**first, 10.0**last], clamp=True)
+    ticks = [10.0**decade for decade in range(first, last + 1)]
+    return alt.Y("value:Q", title=title, scale=scale, axis=alt.Axis(values=ticks, format="~g"))
 
 
 def _own_colour() -> alt.Fill:

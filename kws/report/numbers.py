@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kws.headline import duration, rate, rounded
+from kws.headline import duration, rounded
 
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -120,10 +120,12 @@ def stream_rows(stream: dict[str, Any]) -> list[Row]:
         rows.append(_share("Words heard", stream["recall"], stream["recall_interval"], meaning))
     rows += _recall_at(stream)
     low, high = map(rounded, stream["fa_per_hour_interval"])
-    interval = f"{low} to {high}" if stream["fa_per_hour"] else ""
+    some = stream["fa_per_hour"] > 0
+    value = f"{rounded(stream['fa_per_hour'])} an hour" if some else f"none in {duration(hours)}"
+    interval = f"{low} to {high}" if some else f"below {high} an hour"
     chosen = "no threshold was" if stream["tuning_hours"] else "the thresholds were"
     meaning = f"at the chosen thresholds, in {duration(hours)} that {chosen} chosen on"
-    rows.append(Row("False accepts", rate(stream["fa_per_hour"], hours), interval, meaning))
+    rows.append(Row("False accepts", value, interval, meaning))
     if near := stream.get("near_misses"):
         meaning = f"of {near['n']} near misses said in the streams; not counted as false accepts"
         rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
