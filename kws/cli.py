@@ -1,14 +1,13 @@
 """`kws`: small commands around the pipeline."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kws.config import load_params
-from kws.errors import UserError
+from kws.runtime.cli import cli as runtime
+from kws.runtime.cli import run
 
 
 class Layout(StrEnum):
@@ -19,6 +18,7 @@ class Layout(StrEnum):
 
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+cli.add_typer(runtime)
 
 
 @cli.callback()
@@ -44,6 +44,7 @@ def wavs(
     like: Annotated[Layout, typer.Option(help="original: <LABEL>/<label>_00000.wav")] = Layout.plain,
 ) -> None:
     """Write a label's clips as WAV files, to listen to or to use elsewhere."""
+    from kws.config import load_params
     from kws.wavs import write_wavs
 
     rate = load_params(Path("params.yaml")).features.sample_rate
@@ -51,9 +52,33 @@ def wavs(
         typer.echo(path)
 
 
+@cli.command()
+def features(
+    recording: Annotated[Path, typer.Argument(help="WAV, FLAC or OGG of a minute at most")],
+    out: Annotated[Path | None, typer.Option(help="NumPy file to write, float32 [frames, bands]")] = None,
+    plot: Annotated[Path | None, typer.Option(help="picture to write")] = None,
+    decibels: Annotated[bool, typer.Option("--db", help="before normalisation, in dB")] = False,
+) -> None:
+    """Show the log-mel of one recording, over its whole length."""
+    from kws.config import load_params
+    from kws.single import show_features
+
+    front_end = load_params(Path("params.yaml")).features
+    typer.echo(show_features(recording, front_end, decibels, out, plot))
+
+
+@cli.command()
+def bundle(
+    target: Annotated[str, typer.Option(help="a compiled target, or float: the model as trained")] = "float",
+    out: Annotated[Path, typer.Option(help="archive to write")] = Path("kws-bundle.tar.gz"),
+) -> None:
+    """Pack all that a board needs: model, detector, front end and the code that runs them."""
+    from kws.bundle import write_bundle
+
+    manifest = write_bundle(out, target, Path("models"))
+    typer.echo(f"{out}: {manifest.model} for {target}, {out.stat().st_size / 1e6:.1f} MB")
+
+
 def app() -> None:
-    """Run the command line; bad input ends in one line and exit status 1."""
-    try:
-        cli()
-    except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+    """Run the command line."""
+    run(cli)

@@ -32,19 +32,21 @@ class FeatureStream:
         self._constant = np.fft.rfft(self._window, front_end.n_fft)
         self._constant_power = np.square(np.abs(self._constant)) @ self._filters
         self._audio = np.zeros(0, np.float32)
+        self._start = 0  # of the next window; beyond the audio where hops are longer than windows
         self._power = self._cross = np.zeros((0, front_end.n_mels))
 
     def push(self, audio: Audio) -> Features:
         """Return float32 [n, 1, frames, n_mels] of the n windows that float32 [samples] completes."""
-        front_end, start, windows = self._front_end, 0, []
+        front_end, windows = self._front_end, []
         self._audio = np.concatenate([self._audio, audio])
-        while len(self._audio) >= start + front_end.clip_samples:
-            clip = self._audio[start : start + front_end.clip_samples]
+        while len(self._audio) >= self._start + front_end.clip_samples:
+            clip = self._audio[self._start : self._start + front_end.clip_samples]
             self._append(clip[len(self._power) * front_end.hop :])
             windows.append(self._features(clip.mean(dtype=np.float64)))
             self._power, self._cross = self._power[self._frames :], self._cross[self._frames :]
-            start += self._hop
-        self._audio = self._audio[start:]
+            self._start += self._hop
+        past = min(self._start, len(self._audio))
+        self._audio, self._start = self._audio[past:], self._start - past
         shape = (len(windows), 1, front_end.n_frames, front_end.n_mels)
         return np.array(windows, np.float32).reshape(shape)
 

@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_limits
 from kws.audio import read_audio
 from kws.evaluation.streams import Stream
 from kws.features import FrontEnd
-from kws.inference import Classifier, softmax
+from kws.inference import Classifier
 from kws.parallel import map_blocks
-from kws.streaming import FeatureStream
+from kws.runtime.scoring import Scorer
 from kws.types import Audio
 
 BLOCK_S = 10
@@ -25,15 +25,6 @@ def score_streams(
     """Return each stream's seconds and its probabilities, float32 [windows, labels]; streams in parallel."""
     work = partial(_score_block, model, streams, front_end, hop_ms)
     return [scored for block in map_blocks(work, len(streams), 1) for scored in block]
-
-
-def score_audio(
-    model: Classifier, blocks: Iterator[Audio], front_end: FrontEnd, hop_ms: float
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the probabilities of the windows that each block of a stream completes."""
-    features = FeatureStream(front_end, hop_ms)
-    for block in blocks:
-        yield softmax(model.logits(features.push(block)))
 
 
 def in_blocks(audio: Audio, rate: int) -> Iterator[Audio]:
@@ -50,6 +41,7 @@ def _score_block(
     with threadpool_limits(1):
         for index in indices:
             audio = read_audio(streams[index].path, rate)
-            parts = list(score_audio(classifier, in_blocks(audio, rate), front_end, hop_ms))
+            scorer = Scorer(classifier, front_end, hop_ms)
+            parts = [scorer.push(block) for block in in_blocks(audio, rate)]
             scored.append((len(audio) / rate, np.concatenate(parts)))
     return scored

@@ -1,0 +1,117 @@
+"""A bundle: a folder with all that a board needs, and a manifest that says what must be in it.
+
+A bundle runs only with a front end that gives the features its model was made for. Version numbers cannot
+tell that, so the manifest's golden vector does: features of a fixed signal, computed again at every start.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kws.errors import UserError
+from kws.features import FrontEnd
+from kws.files import sha256
+from kws.inference import Classifier
+from kws.runtime.backends import open_session
+from kws.runtime.kit import Kit, front_end_of, read_detector
+from kws.streaming import FeatureStream
+from kws.types import Audio, Features
+
+FORMAT = 1
+MANIFEST, DETECTOR, GOLDEN = "manifest.json", "detector.json", "golden.npy"
+TOLERANCE = 1e-3
+"""Largest difference of a feature between two computers; those of the same code differ by rounding only."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle holds and where it came from."""
+
+    format: int
+    version: str
+    """of the code that made it"""
+    target: str
+    """what the model is compiled for; `float` is the model as trained, for any CPU"""
+    model: str
+    """file name; its suffix says what runs it"""
+    labels: list[str]
+    front_end: dict[str, Any]
+    build: dict[str, Any]
+    """the target's build.json, empty for `float`"""
+    files: dict[str, str]
+    """SHA-256 of each other file"""
+
+
+def probe_signal(front_end: FrontEnd) -> Audio:
+    """Return a clip with all that the front end reacts to: an offset, a rising tone, noise, a faint end.
+
+    float32 [clip_samples]. The noise comes from integer arithmetic, so every computer makes the same.
+    """
+    n = np.arange(front_end.clip_samples, dtype=np.uint32)
+    for _ in range(3):
+        n = (n ^ (n >> np.uint32(15))) * np.uint32(0x2C1B3C6D)
+    noise = n.astype(np.float64) / 2**31 - 1
+    t = np.linspace(0, 1, len(n))
+    tone = np.sin(np.pi * front_end.sample_rate / 4 * front_end.clip_s * t**2)
+    loud = np.where(t < 0.8, 1, 0.01)
+    return (0.02 + loud * (0.3 * tone + 0.05 * noise)).astype(np.float32)
+
+
+def golden_vector(front_end: FrontEnd) -> Features:
+    """Return the features that this code gives the test signal, float32 [frames, n_mels]."""
+    windows = FeatureStream(front_end, front_end.hop_ms).push(probe_signal(front_end))
+    vector: Features = windows[0, 0]
+    return vector
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest. Raises UserError where there is none, or one of another version."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UserError(f"{folder}: not a bundle: no {MANIFEST}; unpack what `kws bundle` made")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["format"] != FORMAT:
+            made_by = values.get("version", "another version")
+            raise UserError(
+                f"{path}: format {values['format']}, expected {FORMAT}; install the wheel of {made_by}"
+            )
+        return Manifest(**values)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a manifest ({error!r}); unpack the bundle again") from error
+
+
+def read_bundle(folder: Path) -> Kit:
+    """Read a bundle and check all of it.
+
+    Raises UserError where a file is missing or changed, or where this code's front end is not the one that
+    the model was made for.
+    """
+    manifest = read_manifest(folder)
+    for name, digest in manifest.files.items():
+        path = folder / name
+        if path.parent != folder or not path.is_file():
+            raise UserError(f"{path}: missing; unpack the bundle again")
+        if sha256(path) != digest:
+            raise UserError(f"{path}: changed since the bundle was made; unpack it again")
+    front_end = front_end_of(manifest.front_end, str(folder / MANIFEST))
+    check_front_end(front_end, np.load(folder / GOLDEN, allow_pickle=False), str(folder))
+    spec = read_detector(folder / DETECTOR)
+    if spec.labels != manifest.labels:
+        raise UserError(f"{folder}: the detector's labels are not those of the model; make the bundle again")
+    return Kit(Classifier(open_session(folder / manifest.model)), front_end, spec, str(folder))
+
+
+def check_front_end(front_end: FrontEnd, golden: Features, source: str) -> None:
+    """Raise UserError where this code's features are not the golden ones, float32 [frames, n_mels]."""
+    found = golden_vector(front_end)
+    same_shape = found.shape == golden.shape
+    difference = float(np.abs(found - golden).max()) if same_shape else float("inf")
+    if not difference <= TOLERANCE:
+        raise UserError(
+            f"{source}: made with another front end: features differ by {difference:.2g}, "
+            f"expected {TOLERANCE:g} at most; install the wheel that lies in the bundle"
+        )

@@ -1,0 +1,180 @@
+"""`kws spot` and `kws listen`: the commands that the board has too."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kws.detector import Event
+from kws.errors import UserError
+from kws.runtime.bundle import read_bundle
+from kws.runtime.gate import AutomaticGain, SpeechGate
+from kws.runtime.kit import Kit, read_kit
+from kws.runtime.listen import Warnings, listen
+from kws.runtime.microphone import Faults, Microphone, list_devices
+from kws.runtime.recorder import Recorder
+from kws.runtime.sinks import HEADING, Command, Lines, Listener, Mqtt, as_audacity, as_json, as_line
+from kws.runtime.source import in_real_time, pcm_blocks, read_blocks
+from kws.runtime.spotter import Heard, Spotter
+from kws.types import Audio
+
+FILE_BLOCK_S = 10.0
+"""How much of a file is in memory at a time."""
+MODEL, DETECTOR = Path("models/kws.onnx"), Path("models/detector.json")
+
+
+class Format(str, Enum):  # noqa: UP042 - enum.StrEnum is newer than the Python of the boards
+    """How events are written."""
+
+    table = "table"
+    json = "json"
+    audacity = "audacity"
+
+
+WRITERS: dict[Format, Callable[[Event, Path], str]] = {
+    Format.table: lambda event, path: as_line(event),
+    Format.json: lambda event, path: as_json(event, file=str(path)),
+    Format.audacity: lambda event, path: as_audacity(event),
+}
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="an unpacked bundle")]
+ModelOption = Annotated[Path, typer.Option("--model", help="an ONNX model, without --bundle")]
+DetectorOption = Annotated[Path, typer.Option("--detector", help="its detector, without --bundle")]
+GateOption = Annotated[bool, typer.Option("--gate", help="spare the model where there is no speech")]
+GainOption = Annotated[bool, typer.Option("--gain", help="bring speech to one level")]
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@cli.command()
+def spot(
+    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC or OGG, any rate and length")],
+    bundle: BundleOption = None,
+    model: ModelOption = MODEL,
+    detector: DetectorOption = DETECTOR,
+    form: Annotated[Format, typer.Option("--format", help="how events are written")] = Format.table,
+    plot: Annotated[Path | None, typer.Option(help="draw one file, up to 10 min")] = None,
+    gate: GateOption = False,
+    gain: GainOption = False,
+) -> None:
+    """List the keywords heard in recordings."""
+    if len(files) > 1 and (plot or form is Format.audacity):
+        raise UserError(f"{len(files)} files: --plot and --format audacity take one at a time")
+    kit = _kit(bundle, model, detector)
+    if form is Format.table:
+        typer.echo(HEADING)
+    for path in files:
+        if form is Format.table and len(files) > 1:
+            typer.echo(f"{path}:")
+        parts: list[Heard] = []
+        for heard in _hear(kit, path, gate, gain):
+            for event in heard.events:
+                typer.echo(WRITERS[form](event, path))
+            if plot:
+                parts.append(heard)
+        if plot:
+            from kws.runtime.plot import plot_stream
+
+            plot_stream(plot, path, kit, parts)
+
+
+@cli.command("listen")
+def listen_(
+    bundle: BundleOption = None,
+    model: ModelOption = MODEL,
+    detector: DetectorOption = DETECTOR,
+    device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
+    devices: Annotated[bool, typer.Option("--list", help="list the microphones and stop")] = False,
+    from_file: Annotated[Path | None, typer.Option(help="hear a file instead; - is raw PCM on stdin")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="hear the file as fast as possible")] = False,
+    json: Annotated[bool, typer.Option("--json", help="events as JSON lines, no screen")] = False,
+    save_events: Annotated[Path | None, typer.Option(help="keep the audio of events and near misses")] = None,
+    command: Annotated[str | None, typer.Option(help="run at events, e.g. 'notify-send {label}'")] = None,
+    debounce: Annotated[float, typer.Option(min=0, help="least seconds from one command to the next")] = 1.0,
+    mqtt: Annotated[str | None, typer.Option(help="publish events to mqtt://host[:port]/topic")] = None,
+    gate: GateOption = False,
+    gain: GainOption = False,
+) -> None:
+    """Listen to a microphone and say which keywords are heard. Ctrl-C ends it."""
+    if devices:
+        typer.echo("\n".join(list_devices()) or "no microphone")
+        return
+    kit = _kit(bundle, model, detector)
+    spec, rate = kit.detector, kit.front_end.sample_rate
+    spotter = Spotter(kit, _gate(kit, gate))
+    recorder = Recorder(save_events, spec, rate, _stream_name(from_file)) if save_events else None
+    listeners: list[Listener] = [recorder] if recorder else []
+    listeners += [Command(command, debounce)] if command else []
+    listeners += [Mqtt(mqtt)] if mqtt else []
+    with ExitStack() as stack:
+        name, blocks, faults = _source(stack, from_file, device, rate, spec.rules.hop_ms / 1000, fast)
+        if sys.stdout.isatty() and not json:
+            from kws.runtime.screen import Screen
+
+            listeners.append(Screen(name, spec, rate, faults))
+        else:
+            listeners += [Lines(sys.stdout, json), Warnings(faults)]
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: all is closed in order
+        try:
+            with suppress(KeyboardInterrupt):
+                listen(blocks, spotter, listeners, AutomaticGain(rate) if gain else None)
+        finally:
+            said = (
+                f"{spotter.windows} windows, one every {spec.rules.hop_ms:g} ms; {faults.overruns} overruns"
+            )
+            typer.echo(said, err=True)
+    if recorder and recorder.failure:
+        raise UserError(f"{save_events}: not all audio was saved ({recorder.failure.strerror})")
+
+
+def _kit(bundle: Path | None, model: Path, detector: Path) -> Kit:
+    return read_bundle(bundle) if bundle else read_kit(model, detector)
+
+
+def _gate(kit: Kit, wanted: bool) -> SpeechGate | None:
+    return SpeechGate(kit.front_end, kit.detector.rules.hop_ms) if wanted else None
+
+
+def _hear(kit: Kit, path: Path, gate: bool, gain: bool) -> Iterator[Heard]:
+    rate = kit.front_end.sample_rate
+    spotter, louder = Spotter(kit, _gate(kit, gate)), AutomaticGain(rate)
+    for block in read_blocks(path, rate, FILE_BLOCK_S):
+        yield spotter.push(louder.push(block) if gain else block)
+
+
+def _stream_name(from_file: Path | None) -> str:
+    """Return what the files of a stream are called after: its file, or the time at which it began."""
+    if from_file and str(from_file) != "-":
+        return from_file.stem
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"  # noqa: UP017 - datetime.UTC came with 3.11
+
+
+def _source(
+    stack: ExitStack, from_file: Path | None, device: str | None, rate: int, block_s: float, fast: bool
+) -> tuple[str, Iterator[Audio], Faults]:
+    """Return a source's name, its blocks and what goes wrong with them."""
+    if from_file is None:
+        microphone = stack.enter_context(Microphone(device, rate, block_s))
+        return microphone.name, microphone.blocks(), microphone.faults
+    if str(from_file) == "-":
+        return "stdin", pcm_blocks(sys.stdin.buffer, rate, block_s), Faults()
+    blocks = read_blocks(from_file, rate, block_s)
+    return from_file.name, blocks if fast else in_real_time(blocks, rate), Faults()
+
+
+def run(commands: Callable[[], Any]) -> None:
+    """Run a command line; bad input ends in one line and exit status 1."""
+    try:
+        commands()
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def app() -> None:
+    """Run the commands of the board."""
+    run(cli)

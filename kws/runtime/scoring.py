@@ -1,0 +1,39 @@
+"""A model listening to a stream: audio in, one probability of each label a window out."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.features import FrontEnd
+from kws.inference import Classifier, softmax
+from kws.streaming import FeatureStream
+from kws.types import Audio, Logits
+
+
+class Gate(Protocol):
+    """Says which windows of a stream are worth the model's time."""
+
+    def push(self, audio: Audio) -> NDArray[np.bool_]:
+        """Return bool [windows] of the windows that float32 [samples] completes."""
+
+
+class Scorer:
+    """Probabilities of the windows of a stream, the same bytes for any chunking."""
+
+    def __init__(
+        self, model: Classifier, front_end: FrontEnd, hop_ms: float, gate: Gate | None = None
+    ) -> None:
+        """Start a stream; a window that the gate keeps out scores 0 for every label."""
+        self._model, self._gate = model, gate
+        self._features = FeatureStream(front_end, hop_ms)
+
+    def push(self, audio: Audio) -> Logits:
+        """Return float32 [windows, labels] of the windows that float32 [samples] completes."""
+        windows = self._features.push(audio)
+        if self._gate is None:
+            return softmax(self._model.logits(windows))
+        scores = np.zeros((len(windows), self._model.n_labels), np.float32)
+        worth = self._gate.push(audio)
+        scores[worth] = softmax(self._model.logits(windows[worth]))
+        return scores

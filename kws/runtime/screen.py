@@ -1,0 +1,82 @@
+"""What a person sees while listening: the level, a bar a keyword, the last events, and what went wrong."""
+
+from collections import deque
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from kws.detector import DetectorSpec, Event
+from kws.runtime.microphone import Faults
+from kws.runtime.recorder import NEAR
+from kws.runtime.sinks import as_line
+from kws.runtime.spotter import Heard
+from kws.types import Audio
+
+WIDTH, EVENTS = 40, 6
+QUIETEST_DBFS = -60.0
+
+
+def level_dbfs(audio: Audio) -> float:
+    """Return the RMS of float32 [samples] in dB below full scale, -120 at least."""
+    power = float(np.mean(np.square(audio, dtype=np.float64))) if len(audio) else 0.0
+    return float(10 * np.log10(power + 1e-12))
+
+
+def bar(share: float, style: str, mark: float | None = None) -> Text:
+    """Return a bar of WIDTH cells, a share of it filled, with a mark at another share."""
+    filled = round(min(max(share, 0.0), 1.0) * WIDTH)
+    text = Text("━" * filled, style) + Text("─" * (WIDTH - filled), "bright_black")
+    if mark is not None and mark <= 1:
+        at = min(round(mark * WIDTH), WIDTH - 1)
+        text = text[:at] + Text("┃", "white") + text[at + 1 :]
+    return text
+
+
+class Screen:
+    """A terminal that shows a stream as it is heard."""
+
+    def __init__(
+        self, source: str, spec: DetectorSpec, rate: int, faults: Faults, console: Console | None = None
+    ) -> None:
+        """Take over the terminal, or a given console, until `close`."""
+        self._source, self._spec, self._rate, self._faults = source, spec, rate, faults
+        self._events: deque[Event] = deque(maxlen=EVENTS)
+        self._averages = np.zeros(len(spec.keywords))
+        self._level, self._samples, self._windows = -120.0, 0, 0
+        self._live = Live(console=console, auto_refresh=False)
+        self._live.start()
+
+    def push(self, audio: Audio, heard: Heard) -> None:
+        """Show a block and what was heard in it."""
+        self._level, self._samples = level_dbfs(audio), self._samples + len(audio)
+        self._windows += len(heard.averages)
+        self._events.extend(heard.events)
+        if len(heard.averages):
+            self._averages = heard.averages[-1]
+        self._live.update(self.render(), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last picture standing."""
+        self._live.stop()
+
+    def render(self) -> Panel:
+        """Return the picture of this moment."""
+        level = bar(1 - self._level / QUIETEST_DBFS, "cyan")
+        rows = [Text.assemble(("level".ljust(14), "bold"), level, f" {self._level:6.1f} dBFS"), Text()]
+        for keyword, average in zip(self._spec.keywords, self._averages, strict=True):
+            on = self._spec.on[keyword]
+            style = "bold green" if average >= on else "yellow" if average >= NEAR * on else "blue"
+            row = bar(float(average), style, on)
+            rows.append(Text.assemble((f"{keyword:14}", "bold"), row, f" {average:6.2f} of {on:.2f}"))
+        rows.append(Text())
+        rows += [Text(as_line(event), "bold green") for event in self._events]
+        rows += [Text()] * (EVENTS - len(self._events))
+        rows.append(
+            Text(f"{self._samples / self._rate:.1f} s heard in {self._windows} windows", "bright_black")
+        )
+        faults = f"   {self._faults.overruns} overruns   {self._faults.invalid} invalid samples"
+        rows[-1].append(faults, "bold red" if self._faults != Faults() else "bright_black")
+        return Panel(Group(*rows), title=self._source, title_align="left", width=80)

@@ -1,0 +1,50 @@
+"""Audio in, events out: what `kws spot`, `kws listen` and the board share with the evaluation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.detector import Detector, Event, MovingAverage
+from kws.runtime.kit import Kit
+from kws.runtime.scoring import Gate, Scorer
+from kws.types import Audio, Logits
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a block of audio brought."""
+
+    probabilities: Logits
+    """of the windows that it completed, float32 [windows, labels]"""
+    averages: NDArray[np.float64]
+    """moving averages of the keywords, [windows, keywords]: what the thresholds are compared with"""
+    events: list[Event]
+
+
+class Spotter:
+    """A stream from its audio to its events, the same ones for any chunking."""
+
+    def __init__(self, kit: Kit, gate: Gate | None = None) -> None:
+        """Start a stream at time 0."""
+        spec, rules = kit.detector, kit.detector.rules
+        self._scorer = Scorer(kit.model, kit.front_end, rules.hop_ms, gate)
+        self._detector = Detector(spec)
+        self._average = MovingAverage(rules.windows(rules.smooth_ms), len(spec.keywords))
+        self._columns = [spec.labels.index(keyword) for keyword in spec.keywords]
+        self.windows = 0
+        """how many have been heard"""
+
+    def push(self, audio: Audio) -> Heard:
+        """Hear float32 [samples] in -1..1."""
+        probabilities = self._scorer.push(audio)
+        self.windows += len(probabilities)
+        averages = self._average.push(probabilities[:, self._columns])
+        return Heard(probabilities, averages, self._detector.push(probabilities))
+
+
+def n_windows(samples: int, kit: Kit) -> int:
+    """Return how many windows a stream of so many samples has."""
+    front_end = kit.front_end
+    hop = round(kit.detector.rules.hop_ms * front_end.sample_rate / 1000)
+    return max(0, 1 + (samples - front_end.clip_samples) // hop)
