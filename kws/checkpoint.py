@@ -1,6 +1,7 @@
-"""Trained weights with what is needed to use them: labels, network and front-end parameters."""
+"""Trained weights with what is needed to use them: labels, network and front-end parameters, versions."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,20 @@ from kws.features import FrontEnd
 from kws.models import build_model
 
 
+def versions() -> dict[str, str]:
+    """Return what weights are trained with now."""
+    return {"kws": version("kws"), "torch": str(torch.__version__)}
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights (a state dict) and what they were trained for."""
+    """Weights (a state dict), what they were trained for, and what with."""
 
     state: dict[str, Any]
     labels: list[str]
     model: Model
     front_end: FrontEnd
+    versions: dict[str, str] = field(default_factory=versions)
 
     def network(self) -> nn.Module:
         """Return the network with these weights, ready for inference."""
@@ -37,16 +44,27 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "labels": checkpoint.labels,
         "model": checkpoint.model.model_dump(),
         "front_end": asdict(checkpoint.front_end),
+        "versions": checkpoint.versions,
     }
     torch.save(plain, path)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint without running any code in it; UserError where it is not one of ours."""
+def load_checkpoint(path: Path, front_end: FrontEnd | None = None) -> Checkpoint:
+    """Read a checkpoint without running any code in it.
+
+    Raises UserError where it is not one of ours, or was trained on other features than `front_end` makes.
+    """
     try:
         plain = torch.load(path, weights_only=True)
         model: Model = TypeAdapter(Model).validate_python(plain["model"])
-        front_end = FrontEnd(**plain["front_end"])
-        return Checkpoint(plain["state"], plain["labels"], model, front_end)
+        trained = FrontEnd(**plain["front_end"])
+        checkpoint = Checkpoint(plain["state"], plain["labels"], model, trained, plain["versions"])
     except Exception as error:  # torch.load raises whatever foreign bytes lead it to
         raise UserError(f"{path}: not a checkpoint of this version; train again") from error
+    if front_end and front_end != trained:
+        now, then = asdict(front_end), asdict(trained)
+        differences = ", ".join(
+            f"{name} {then[name]}, now {now[name]}" for name in now if now[name] != then[name]
+        )
+        raise UserError(f"{path}: trained on other features ({differences}); train again")
+    return checkpoint

@@ -168,14 +168,39 @@ Model = Annotated[CrnnModel | DscnnModel | TcresnetModel | BcresnetModel, Field(
 
 
 class Train(Section):
-    """The optimiser and when it stops."""
+    """The optimiser, what keeps it from overfitting, and when it stops."""
 
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
     lr: Annotated[float, Field(gt=0, le=1)]
     schedule: Literal["cosine", "constant"]
+    warmup_share: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    clip_norm: Annotated[float, Field(ge=0)]
+    monitor: Literal["val_loss", "val_accuracy"]
     patience: Annotated[int, Field(ge=0)]
     min_delta: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: Literal["none", "balanced"]
+    mixup_alpha: Annotated[float, Field(ge=0, le=10)]
+    time_mask: Annotated[int, Field(ge=0)]
+    freq_mask: Annotated[int, Field(ge=0)]
+
+
+class Machine(Section):
+    """What training runs on: the `trainer` section."""
+
+    accelerator: Literal["cpu", "gpu", "auto"]
+    devices: Annotated[int, Field(ge=1)]
+    nodes: Annotated[int, Field(ge=1)]
+    strategy: Literal["auto", "ddp"]
+    precision: Literal[32, "bf16"]
+    channels_last: bool
+
+    @property
+    def processes(self) -> int:
+        """Processes on all machines."""
+        return self.devices * self.nodes
 
 
 class Calib(Section):
@@ -244,6 +269,7 @@ class Params(Section):
     features: FrontEnd
     model: Model
     train: Train
+    trainer: Machine
     calib: Calib
     stream: StreamConfig
     detector: DetectorConfig
@@ -266,6 +292,23 @@ class Params(Section):
             raise ValueError(
                 f"detector.hop_ms is {windows:g}, expected a multiple of features.hop_ms, {frames:g}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _training(self) -> Self:
+        if self.train.batch_size % self.trainer.processes:
+            raise ValueError(
+                f"train.batch_size is {self.train.batch_size},"
+                f" expected a multiple of the {self.trainer.processes} processes of trainer"
+            )
+        for mask, whole, unit in (
+            ("time_mask", self.features.n_frames, "frames"),
+            ("freq_mask", self.features.n_mels, "bands"),
+        ):
+            if getattr(self.train, mask) >= whole:
+                raise ValueError(
+                    f"train.{mask} is {getattr(self.train, mask)}, expected less than a clip's {whole} {unit}"
+                )
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +23,29 @@ class Dataset:
         """Clips in the split."""
         return len(self.rows)
 
+    def gather(self, indices: Indices) -> tuple[NDArray[Any], Labels]:
+        """Return features [n, 1, frames, n_mels] as stored, and labels int64 [n], in the order given.
+
+        Each shard is read once, front to back.
+        """
+        features = np.empty((len(indices), 1, *self.shards[0].shape[1:]), self.shards[0].dtype)
+        order = np.argsort(indices)
+        where, rows = self.where[indices[order]], self.rows[indices[order]]
+        edges = np.searchsorted(where, np.arange(len(self.shards) + 1))
+        for shard, start, stop in zip(self.shards, edges[:-1], edges[1:], strict=True):
+            if start < stop:
+                features[order[start:stop], 0] = _fresh(shard)[rows[start:stop]]
+        return features, self.labels[indices]
+
     def take(self, indices: Indices) -> tuple[Features, Labels]:
         """Return features float32 [n, 1, frames, n_mels] and labels int64 [n], sorted by clip."""
-        indices = np.sort(indices)
-        where, rows = self.where[indices], self.rows[indices]
-        batch = np.empty((len(indices), 1, *self.shards[0].shape[1:]), np.float32)
-        for shard in np.unique(where):
-            batch[where == shard, 0] = self.shards[shard][rows[where == shard]]
-        return batch, self.labels[indices]
+        features, labels = self.gather(np.sort(indices))
+        return features.astype(np.float32), labels
 
-    def batches(self, size: int, order: Indices | None = None) -> Iterator[tuple[Features, Labels]]:
-        """Yield all clips in batches of `size`, in their own order or a given one."""
-        order = np.arange(len(self)) if order is None else order
-        for start in range(0, len(order), size):
-            yield self.take(order[start : start + size])
+    def batches(self, size: int) -> Iterator[tuple[Features, Labels]]:
+        """Yield all clips in batches of `size`, in their own order."""
+        for start in range(0, len(self), size):
+            yield self.take(np.arange(start, min(start + size, len(self))))
 
 
 def split_dataset(
@@ -45,3 +55,10 @@ def split_dataset(
     rows = [np.flatnonzero(np.array(names, str) == split) for names in splits]
     where = np.repeat(np.arange(len(shards)), [len(found) for found in rows])
     return Dataset(shards, where, np.concatenate(rows), np.array(labels, np.int64)[where])
+
+
+def _fresh(shard: NDArray[Any]) -> NDArray[Any]:
+    """Map a memory-mapped shard anew: pages read through a map stay resident until it is closed."""
+    if isinstance(shard, np.memmap) and shard.filename:
+        return np.memmap(shard.filename, shard.dtype, "r", shard.offset, shard.shape)
+    return shard

@@ -1,10 +1,14 @@
 """The pipeline's stages: each reads its part of params.yaml, calls `kws`, and writes its outputs."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
 
 from kws.errors import UserError
+
+# before any library starts its threads: threads that wait by spinning slow two runs on one machine tenfold
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def run(main: Callable[..., None]) -> None:

@@ -13,5 +13,5 @@ def dataset(params: Params, split: str) -> Dataset:
     names = [*params.labels, paths.HARD]
     labels = [params.labels.index(params.background if name == paths.HARD else name) for name in names]
     shards = [np.load(paths.features(name), mmap_mode="r", allow_pickle=False) for name in names]
-    splits = [read_splits(paths.clips(name) / "manifest.csv") for name in names]
+    splits = [read_splits(paths.manifest(name)) for name in names]
     return split_dataset(shards, labels, splits, split)

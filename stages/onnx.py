@@ -17,8 +17,9 @@ CHECKED = 64
 
 def main() -> None:
     """Write the graph, what it costs, and how far it is from torch."""
-    checkpoint = load_checkpoint(paths.CHECKPOINT)
-    inputs, _ = next(dataset(load_params(paths.PARAMS), VAL).batches(CHECKED))
+    params = load_params(paths.PARAMS)
+    checkpoint = load_checkpoint(paths.CHECKPOINT, params.features)
+    inputs, _ = next(dataset(params, VAL).batches(CHECKED))
     model = to_onnx(checkpoint)
     diff = max_abs_diff(checkpoint, model, inputs)
     with replacing(paths.ONNX) as partial:

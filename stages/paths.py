@@ -12,10 +12,14 @@ STREAMS = Path("data/streams")
 FEATURES = Path("data/features")
 CALIB = Path("data/calib")
 CHECKPOINT = Path("models/kws.pt")
+RESUME = Path("models/.resume")
+"""Where a training that has not ended is; no output of a stage, so DVC leaves it alone."""
 ONNX = Path("models/kws.onnx")
 DETECTOR = Path("models/detector.json")
 REPORTS = Path("reports")
 TRAINING = REPORTS / "training.csv"
+LIVE = REPORTS / "live"
+"""DVCLive's folder: metrics.json holds the numbers of the last epoch."""
 ONNX_REPORT = REPORTS / "onnx.json"
 EVALUATION = REPORTS / "evaluation.json"
 CONFUSION = REPORTS / "confusion.csv"
@@ -31,6 +35,11 @@ PAGE = REPORTS / "index.html"
 def clips(label: str) -> Path:
     """Folder of a label's clips and manifest."""
     return CLIPS / label
+
+
+def manifest(label: str) -> Path:
+    """File that says how a label's clips were made."""
+    return clips(label) / "manifest.csv"
 
 
 def features(label: str) -> Path:

@@ -1,42 +1,64 @@
-"""Train the network: models/kws.pt and the curves reports/training.csv."""
+"""Train the network: models/kws.pt, the curves reports/training.csv, and live numbers for `dvc exp show`."""
 
 import csv
 from dataclasses import astuple, fields
+from functools import cache
 
 import torch
+from dvclive.live import Live
 
 from kws.checkpoint import Checkpoint, save_checkpoint
 from kws.config import load_params
-from kws.files import replacing
+from kws.files import remove, replacing
 from kws.models import build_model
 from kws.splits import TRAIN, VAL
-from kws.train import Epoch, fit
+from kws.training.loop import fit
+from kws.training.module import Epoch
+from kws.training.resume import code, fingerprint
 from stages import paths, run
 from stages.data import dataset
 
 
 def main() -> None:
-    """Fit the training split; the weights with the best validation loss are kept."""
+    """Fit the training split, from where a killed run left off; the weights that validate best are kept."""
     params = load_params(paths.PARAMS)
     torch.manual_seed(params.seed)
     front_end = params.features
-    model = build_model(params.model, front_end.n_frames, front_end.n_mels, len(params.labels))
+    network = build_model(params.model, front_end.n_frames, front_end.n_mels, len(params.labels))
     train, val = dataset(params, TRAIN), dataset(params, VAL)
-    best = fit(model, train, val, params.train, params.seed, _print)
+    names = [*params.labels, paths.HARD]
+    key = fingerprint(
+        [path(name) for path in (paths.features, paths.manifest) for name in names] + code("kws", "stages"),
+        *(params.seed, params.labels, params.background, front_end),
+        *(params.model, params.train, params.trainer),
+    )
+    resume = paths.RESUME / f"{key}.ckpt"
+    best = fit(network, train, val, params.train, params.trainer, params.seed, _record, resume)
+    if best is None:  # another process of this training writes the outputs
+        return
     with replacing(paths.CHECKPOINT) as partial:
         save_checkpoint(Checkpoint(best.state, params.labels, params.model, front_end), partial)
+    _live().end()  # type: ignore[no-untyped-call]
+    remove(paths.RESUME)
+
+
+@cache
+def _live() -> Live:
+    """Return the writer of reports/live/metrics.json; it changes neither dvc.yaml nor experiments."""
+    return Live(str(paths.LIVE), dvcyaml=None, save_dvc_exp=False)
+
+
+def _record(rows: list[Epoch], kept: Epoch) -> None:
     with replacing(paths.TRAINING) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(field.name for field in fields(Epoch))
-        writer.writerows(astuple(row) for row in best.epochs)
-
-
-def _print(row: Epoch) -> None:
-    train, val = (
-        f"{row.train_loss:.4f} {row.train_accuracy:.3f}",
-        f"{row.val_loss:.4f} {row.val_accuracy:.3f}",
-    )
-    print(f"epoch {row.epoch:3} · train {train} · val {val}", flush=True)
+        writer.writerows(astuple(row) for row in rows)
+    live = _live()
+    for name, row in (("", rows[-1]), ("kept/", kept)):
+        for field in fields(Epoch):
+            live.log_metric(name + field.name, getattr(row, field.name), plot=False)
+    live.step = rows[-1].epoch
+    live.next_step()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What tests share: the shipped recordings, the default front end, and folders of data that may be absent."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ SEEDS = ROOT / "data/seeds"
 REAL = ROOT.parent / "shared/data/real"
 RATE = 16000
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages do
 settings.register_profile("kws", deadline=None)  # no test depends on how fast a machine is
 settings.load_profile("kws")
 

@@ -12,7 +12,7 @@ from conftest import ROOT, changed
 from kws.calibration import write_tar
 from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from kws.compose import compose
-from kws.config import BcresnetModel, CrnnModel, DscnnModel, Host, TcresnetModel, Train, load_params
+from kws.config import BcresnetModel, CrnnModel, DscnnModel, Host, TcresnetModel, load_params
 from kws.dataset import Dataset, split_dataset
 from kws.errors import UserError
 from kws.export import max_abs_diff, to_onnx
@@ -23,7 +23,7 @@ from kws.models import build_model
 from kws.splits import TRAIN, VAL
 from kws.targets.host import compile_host
 from kws.targets.operators import unsupported
-from kws.train import fit
+from kws.training.loop import fit
 
 LABELS = [f"WORD{i}" for i in range(8)]
 CRNN = CrnnModel(name="crnn", channels=[16, 32], hidden=64, pool="mean")
@@ -203,48 +203,21 @@ def test_convolutional_networks_take_the_smallest_features_there_are(front_end, 
     assert checkpoint(smallest, model).network()(torch.zeros(3, 1, 2, 4)).shape == (3, 8)
 
 
-def test_training_learns_and_repeats_itself(front_end):
-    train, val = toy(front_end)
-    cfg = Train(epochs=3, batch_size=32, lr=1e-3, schedule="cosine", patience=0, min_delta=0)
-    results = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        rows = []
-        network = build_model(CRNN, front_end.n_frames, front_end.n_mels, len(LABELS))
-        best = fit(network, train, val, cfg, 1, rows.append)
-        assert rows == best.epochs
-        results.append(best)
-    assert results[0].epochs == results[1].epochs
-    assert results[0].epochs[-1].val_accuracy > 0.9
-    assert all(torch.equal(results[0].state[k], results[1].state[k]) for k in results[0].state)
-
-
 @pytest.mark.parametrize("model", CONVOLUTIONAL, ids=lambda m: m.name)
-def test_convolutional_networks_learn(front_end, model):
+def test_convolutional_networks_learn(front_end, params, model):
     train, val = toy(front_end)
-    cfg = Train(epochs=4, batch_size=16, lr=4e-3, schedule="cosine", patience=0, min_delta=0)
+    cfg = params.train.model_copy(update={"epochs": 4, "batch_size": 16, "lr": 4e-3})
     torch.manual_seed(3)
     network = build_model(model, front_end.n_frames, front_end.n_mels, len(LABELS))
-    assert fit(network, train, val, cfg, 1, lambda _: None).epochs[-1].val_accuracy > 0.9
+    assert fit(network, train, val, cfg, params.trainer, 1).epochs[-1].val_accuracy > 0.9
 
 
-def test_training_stops_early_and_keeps_the_best_weights(front_end):
-    train, val = toy(front_end, clips=16)
-    cfg = Train(epochs=30, batch_size=32, lr=0.03, schedule="constant", patience=2, min_delta=0.5)
-    torch.manual_seed(3)
-    network = build_model(CRNN, front_end.n_frames, front_end.n_mels, len(LABELS))
-    epochs = fit(network, train, val, cfg, 1, lambda _: None).epochs
-    assert len(epochs) < 30
-    losses = [row.val_loss for row in epochs]
-    assert min(losses[-2:]) > min(losses[:-2]) - 0.5
-
-
-def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, tmp_path):
+def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, params, tmp_path):
     train, val = toy(front_end)
     torch.manual_seed(3)
     network = build_model(CRNN, front_end.n_frames, front_end.n_mels, len(LABELS))
-    cfg = Train(epochs=3, batch_size=32, lr=1e-3, schedule="cosine", patience=0, min_delta=0)
-    best = fit(network, train, val, cfg, 1, lambda _: None)
+    cfg = params.train.model_copy(update={"epochs": 3, "batch_size": 32})
+    best = fit(network, train, val, cfg, params.trainer, 1)
     onnx.save(to_onnx(Checkpoint(best.state, LABELS, CRNN, front_end)), tmp_path / "kws.onnx")
     write_tar(tmp_path / "calib.tar", train.take(np.arange(0, len(train), 4))[0])
     compiled, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
