@@ -38,12 +38,17 @@ def summarise(times: NDArray[np.float64]) -> dict[str, float]:
 
 
 def compare(reference: Logits, compiled: Logits, actual: Labels) -> dict[str, float]:
-    """Return top-1 agreement, mean cosine of the logits, accuracy, and what the compilation cost of it."""
-    norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(compiled, axis=1)
+    """Return top-1 agreement, mean cosine of the logits, accuracy, and what the compilation cost of it.
+
+    Logits that are all zero agree with nothing: their cosine counts as 0.
+    """
+    a, b = (logits.astype(np.float64) for logits in (reference, compiled))
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosines = np.divide(np.sum(a * b, axis=1), norms, out=np.zeros(len(a)), where=norms > 0)
     correct = accuracy(compiled, actual)
     return {
         "top1_agreement": accuracy(compiled, reference.argmax(axis=1)),
-        "cosine": float(np.mean(np.sum(reference * compiled, axis=1) / norms)),
+        "cosine": float(np.mean(cosines)),
         "accuracy": correct,
         "accuracy_drop": accuracy(reference, actual) - correct,
     }

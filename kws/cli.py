@@ -1,5 +1,7 @@
 """`kws`: small commands around the pipeline."""
 
+import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +79,55 @@ def bundle(
 
     manifest = write_bundle(out, target, Path("models"))
     typer.echo(f"{out}: {manifest.model} for {target}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+@cli.command()
+def decode(
+    outputs: Annotated[list[Path], typer.Argument(help="output.bin files, or the output folder of a run")],
+    labels: Annotated[str, typer.Option(help="A,B,C in the model's order; params.yaml's if not given")] = "",
+    table: Annotated[
+        Path, typer.Option("--labels-csv", help="what the inputs of an output folder are")
+    ] = Path("data/calib/labels.csv"),
+    probabilities: Annotated[bool, typer.Option(help="the files hold probabilities, not logits")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")] = False,
+) -> None:
+    """Say what ax_run_model's outputs mean: labels and probabilities, or a folder's accuracy."""
+    from kws.config import load_params
+    from kws.decode import decode as read
+    from kws.decode import score
+    from kws.tables import confusion_table, probability_table
+
+    names = labels.split(",") if labels else load_params(Path("params.yaml")).labels
+    decoded = [read(path, names, probabilities) for path in outputs if not path.is_dir()]
+    scores = {path: score(path, table, names, probabilities) for path in outputs if path.is_dir()}
+    if json_:
+        found = [asdict(one) for one in decoded]
+        folders = [{"folder": str(path), **asdict(one)} for path, one in scores.items()]
+        typer.echo(json.dumps({"outputs": found, "folders": folders}, indent=2, ensure_ascii=False))
+        return
+    for one in decoded:
+        typer.echo(probability_table(one))
+    for path, result in scores.items():
+        typer.echo(f"{path}\n{confusion_table(result)}")
+
+
+@cli.command()
+def doctor(
+    target: Annotated[str | None, typer.Argument(help="ax630c or ax650n; both if not given")] = None,
+) -> None:
+    """Check what an Axera target needs: Pulsar2, disk, the board and its tool. Status 1 if it cannot work."""
+    from kws.config import load_params, load_target
+    from kws.doctor import examine
+
+    chosen = load_params(Path("params.yaml")).target
+    fine = True
+    for name in [target] if target else ["ax630c", "ax650n"]:
+        settings = getattr(chosen, name, None) or load_target(Path("conf"), name)
+        typer.echo(name)
+        for check in examine(name, settings, Path(f"reports/benchmark/{name}.json")):
+            typer.echo(f"  {check}")
+            fine = fine and (check.ok or not check.needed)
+    raise typer.Exit(0 if fine else 1)
 
 
 def app() -> None:

@@ -4,7 +4,15 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -246,16 +254,57 @@ class Host(Section):
     repeat: Annotated[int, Field(ge=1)]
 
 
+class Axera(Section):
+    """What all Axera targets share: how Pulsar2 compiles, and how the board is measured."""
+
+    image: Annotated[str, Field(pattern=r"^[\w.][\w./:@-]*$")]
+    precision: Literal["int8", "gru_fp32", "u16"]
+    calibration_method: Literal["MinMax", "Percentile", "MSE", "KL"]
+    calibration_format: Literal["Numpy", "Binary", "NumpyObject", "Image"]
+    calibration_samples: Annotated[int, Field(ge=-1)]
+    precision_analysis: bool
+    timeout_min: Annotated[float, Field(gt=0, le=1440)]
+    warmup: Annotated[int, Field(ge=0)]
+    repeat: Annotated[int, Field(ge=1)]
+
+    @field_validator("calibration_samples")
+    @classmethod
+    def _some(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("calibration without samples is impossible; expected 1 or more, or -1 for all")
+        return value
+
+
+class Ax630c(Axera):
+    """The AX630C, which Pulsar2 calls AX620E: one core, of which NPU1 takes half the on-chip memory."""
+
+    hardware: Literal["AX620E"]
+    npu_mode: Literal["NPU1", "NPU2"]
+
+
+class Ax650n(Axera):
+    """The AX650N: three groups of cores, of which a model takes one, two or three."""
+
+    hardware: Literal["AX650"]
+    npu_mode: Literal["NPU1", "NPU2", "NPU3"]
+
+
 class Targets(Section):
     """The chosen targets, by name."""
 
     host: Host | None = None
+    ax630c: Ax630c | None = None
+    ax650n: Ax650n | None = None
 
-    def chosen_host(self) -> Host:
-        """Return the parameters of `host`, or raise UserError where it is not among the targets."""
-        if self.host is None:
-            raise UserError("target.host: not chosen; run with -S 'target=[host]'")
-        return self.host
+    def chosen(self, name: str) -> Host | Ax630c | Ax650n:
+        """Return the parameters of a target, or raise UserError where it is not among the chosen ones."""
+        if name not in Targets.model_fields:
+            known = ", ".join(Targets.model_fields)
+            raise UserError(f"target.{name}: no such target, expected one of {known}")
+        target: Host | Ax630c | Ax650n | None = getattr(self, name)
+        if target is None:
+            raise UserError(f"target.{name}: not chosen; run with -S 'target=[{name}]'")
+        return target
 
 
 class Params(Section):
@@ -343,6 +392,15 @@ def _key(error: Any) -> str:
     if first == "model":
         rest = ["name"] if error["type"].startswith("union_tag") else rest[1:]
     return ".".join([first, *rest])
+
+
+def load_target(folder: Path, name: str) -> Ax630c | Ax650n:
+    """Read an Axera target's defaults from conf/target/, for when params.yaml has not chosen it."""
+    kinds: dict[str, type[Ax630c] | type[Ax650n]] = {"ax630c": Ax630c, "ax650n": Ax650n}
+    if name not in kinds:
+        raise UserError(f"{name}: no Axera target, expected one of {', '.join(kinds)}")
+    values = YAML(typ="safe", pure=True).load((folder / f"target/{name}.yaml").read_bytes())
+    return kinds[name].model_validate(values)
 
 
 def _explain(error: Any) -> str:

@@ -38,6 +38,17 @@ def replacing(path: Path) -> Iterator[Path]:
         remove(partial)
 
 
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that is removed afterwards, as is what a killed run left of it."""
+    remove(path)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented UTF-8 JSON that ends in a newline, LF on every platform."""
     with replacing(path) as partial:

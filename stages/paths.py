@@ -52,6 +52,16 @@ def target(name: str) -> Path:
     return Path("models") / name
 
 
+def compile_log(name: str) -> Path:
+    """Log of a compilation that runs or has failed."""
+    return Path("models") / f"{name}.log"
+
+
+def simulation(name: str) -> Path:
+    """Folder that a simulation works in, and that is gone afterwards."""
+    return Path("models") / f"{name}.simulation.partial"
+
+
 def benchmark(name: str) -> Path:
     """What was measured of a target."""
     return REPORTS / "benchmark" / f"{name}.json"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,31 @@ def word() -> Audio:
 def fan() -> Audio:
     """30 s of a fan."""
     return read_audio(SEEDS / "FONDO/000_ventilador.ogg", RATE)
+
+
+@pytest.fixture(scope="session")
+def made_project(tmp_path_factory):
+    """A project that has come as far as the calibration; not to be changed."""
+    from axera import make_project
+
+    folder = tmp_path_factory.mktemp("axera")
+    make_project(folder)
+    return folder
+
+
+@pytest.fixture
+def project(made_project, tmp_path, monkeypatch):
+    """A copy of it, made the current folder, with only `standins/bin` on PATH and no board named."""
+    folder = tmp_path / "project"
+    shutil.copytree(made_project, folder)
+    monkeypatch.chdir(folder)
+    for name in [name for name in os.environ if name.startswith("KWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", str(folder / "standins/bin"))
+    monkeypatch.setenv("KWS_STANDIN_STATE", str(folder / "standins/state"))
+    monkeypatch.setattr("sys.argv", ["stage"])
+    monkeypatch.setattr("warnings.showwarning", None)
+    return folder
 
 
 def real(folder: str) -> Path:

@@ -136,11 +136,15 @@ def test_the_headline_shows_what_was_measured_and_nothing_else():
     metrics = {"same_source": {"accuracy": 0.997}, "targets": {}}
     assert headline(metrics) == ["same source       99.7%  validation clips, siblings of training"]
     metrics |= {"words": {"n": 70, "accuracy": 0.5}, "near_misses": {"n": 9, "false_accept_rate": 1 / 3}}
+    metrics["targets"]["chip"] = {"tool": "p", "simulated": True, "top1_agreement": 0.5}
+    metrics["targets"]["board"] = {"tool": "b", "latency_ms": {"mean": 1.06}, "top1_agreement": 1}
     metrics["targets"]["host"] = {"tool": "a tool 1.0", "latency_ms": {"p50": 0.251}, "top1_agreement": 1}
     assert headline(metrics)[1:] == [
         "words             50.0%  of 70 recordings by unseen voices",
         "near misses       33.3%  of 9 similar words accepted",
-        "host            0.25 ms  median of one inference; INT8 and float agree on 100.0% (a tool 1.0)",
+        "chip                  -  simulated, so no time is known; compiled and float agree on 50.0% (p)",
+        "board           1.06 ms  mean of one inference; compiled and float agree on 100.0% (b)",
+        "host            0.25 ms  median of one inference; compiled and float agree on 100.0% (a tool 1.0)",
     ]
     stream = {"hours": 2.0, "fa_per_hour": 4.5, "fa_per_hour_interval": [1.5, 12.2]}
     metrics["stream"] = stream | {"keywords": 105, "recall": 0.41}

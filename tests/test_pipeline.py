@@ -18,8 +18,12 @@ import pytest
 import soundfile
 
 from conftest import RATE, ROOT, real
+from kws.board import read_inputs
 from kws.calibration import read_tar
 from kws.detector import read_spec
+from kws.files import remove
+from kws.inference import Classifier, accuracy
+from standins.install import SSHD, install, serve
 
 AFTER_FEATURES = {"train", "onnx", "evaluate", "calib", "compile@host", "benchmark@host", "report"}
 AFTER_TRAINING = {"onnx", "evaluate", "compile@host", "benchmark@host", "report"}
@@ -98,7 +102,7 @@ def test_one_run_makes_every_artefact(clone):
     detector = read_spec(clone / "models/detector.json")
     assert detector.labels == LABELS
     assert detector.on == stream["threshold"]
-    outcomes = list(csv.DictReader((clone / "reports/events.csv").open()))
+    outcomes = list(csv.DictReader((clone / "reports/events.csv").read_text().splitlines()))
     assert sum(row["kind"] in ("hit", "miss") for row in outcomes) == 35
     assert sum(row["kind"] == "hit" for row in outcomes) == round(35 * stream["recall"])
     assert scores["onnx"]["macs"] == 13_437_952
@@ -160,6 +164,44 @@ def test_metrics_and_plots_compare_runs(clone):
     assert '"actual": "REPETIR"' in page
     assert '"type": "log"' in page
     shutil.rmtree(clone / "plots")
+
+
+@pytest.mark.skipif(SSHD is None or not shutil.which("ssh"), reason="needs OpenSSH's sshd and ssh")
+def test_two_boards_join_the_host_with_stand_ins_for_docker_and_the_boards(clone, tmp_path, monkeypatch):
+    override = ("-S", "target=[host,ax630c,ax650n]")
+    docker = install(tmp_path / "docker", "docker")
+    monkeypatch.setenv("PATH", f"{docker.bin}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("KWS_STANDIN_STATE", str(docker.state))
+    with serve(tmp_path / "a") as ax630c, serve(tmp_path / "b", "AX650N_CHIP") as ax650n:
+        both = tmp_path / "ssh_config"
+        text = ax630c.config.read_text().split("Host *")[0]
+        both.write_text(f"{text}{ax650n.config.read_text().replace('board ax630c', 'ax650n')}")
+        both.chmod(0o600)
+        monkeypatch.setenv("KWS_SSH_CONFIG", str(both))
+        stages = {f"{stage}@{name}" for stage in ("compile", "benchmark") for name in ("ax630c", "ax650n")}
+        assert exp_run(clone, *SMOKE, *override) == stages | {"report"}
+        assert exp_run(clone, *SMOKE, *override) == set()
+        assert exp_run(clone, *SMOKE, *override, "-S", "target.ax630c.precision=u16") == {
+            "compile@ax630c",
+            "benchmark@ax630c",
+            "report",
+        }
+    targets = metrics(clone)["targets"]
+    assert set(targets) == {"host", "ax630c", "ax650n"}
+    inputs, actual = read_inputs(clone / "data/calib", (98, 64), LABELS)
+    assert len(inputs) == 40
+    expected = accuracy(Classifier(clone / "models/kws.onnx").logits(inputs), actual)
+    for name in ("ax630c", "ax650n"):
+        assert targets[name]["tool"] == "Pulsar2 4.2 751f68f9"
+        assert (targets[name]["simulated"], targets[name]["board"]["inputs_by_list"]) == (False, 40)
+        assert (targets[name]["accuracy"], targets[name]["top1_agreement"]) == (expected, 1)
+    difference = ("dvc", "metrics", "diff", "--json", "--all", "--targets", "reports/metrics.json")
+    changed = json.loads(call(clone, *difference))["reports/metrics.json"]
+    assert {f"targets.{name}.latency_ms.p50" for name in ("ax630c", "ax650n")} <= set(changed)
+    headline = json.loads((clone / "reports/headline.json").read_text())
+    assert headline["ax630c"]["p50_ms"] == targets["ax630c"]["latency_ms"]["p50"]
+    for path in (*clone.glob("models/ax6*"), *clone.glob("reports/benchmark/ax6*")):
+        remove(path)
 
 
 def test_a_training_parameter_does_not_touch_the_data(clone):

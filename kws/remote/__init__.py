@@ -1,0 +1,1 @@
+"""Boards: reached over OpenSSH, measured with the tool that is installed there."""

@@ -1,0 +1,135 @@
+"""The Axera NPUs: Pulsar2 compiles the ONNX, and what it made is checked against the ONNX."""
+
+import json
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from kws.calibration import convert_tar
+from kws.config import Ax630c, Ax650n
+from kws.errors import UserError
+from kws.files import sha256, write_json
+from kws.programs import plain
+from kws.targets import build_log
+from kws.targets.pulsar2 import ARCHIVE, AXMODEL, CONFIG, MODEL, build_config
+from kws.targets.toolchain import Toolchain, toolchain_for
+
+Signature = dict[str, tuple[int, list[int]]]
+
+
+def compile_axera(
+    name: str, model: Path, tar: Path, target: Ax630c | Ax650n, folder: Path, log: Path
+) -> dict[str, Any]:
+    """Write `kws.axmodel`, `pulsar2.json` and `build.log` into `folder` and return the facts for build.json.
+
+    The log grows at `log` while Pulsar2 runs, and stays there when it fails. Raises UserError with one line
+    for whatever goes wrong: no Pulsar2, its errors, its time limit, or an axmodel that is not the ONNX's.
+    """
+    tools = toolchain_for(name, target.image)
+    job = folder / "job"
+    version = _titled(name, lambda: tools.version(job))
+    _warn_of_other_version(target.image, version, tools)
+    graph = onnx.load(model).graph
+    scaling = convert_tar(tar, job / "in" / ARCHIVE, target.calibration_format, graph.input[0].name)
+    shutil.copyfile(model, job / "in" / MODEL)
+    inputs = signature(graph)[0]
+    (only, (_, shape)), *_ = inputs.items()
+    config = build_config(target, tools.root(job), only, shape, scaling)
+    write_json(job / "in" / CONFIG, config)
+    (job / "out/tmp").mkdir(parents=True, exist_ok=True)
+    command = ["build", "--config", f"{tools.root(job)}/in/{CONFIG}"]
+    done = tools.run(job, command, target.timeout_min * 60, log, _Progress(name))
+    said = log.read_text(encoding="utf-8")
+    if not done.ok:
+        what = {
+            "timeout": f"was stopped after {target.timeout_min:g} minutes; raise target.{name}.timeout_min",
+            "flood": "printed without end and was stopped",
+        }.get(done.ended) or build_log.failure(said, done.code)
+        raise UserError(f"target.{name}: {version} {what}; its log: {log}")
+    check_axmodel(job / "out" / AXMODEL, graph, f"target.{name}: {version} ended well, but its {AXMODEL}")
+    facts = {
+        "tool": version,
+        "container": None if tools.native else {"image": tools.image, "id": tools.image_id},
+        **build_log.facts(said),
+        "size_kb": round((job / "out" / AXMODEL).stat().st_size / 1024, 1),
+        "axmodel": sha256(job / "out" / AXMODEL),
+    }
+    table = job / "out/quant/debug/precision_analysis_table.txt"
+    if target.precision_analysis and table.is_file():
+        facts["precision"] = build_log.precision_table(plain(table.read_bytes()[: 2**20]))
+    for source, kept in (
+        (job / "out" / AXMODEL, AXMODEL),
+        (job / "in" / CONFIG, CONFIG),
+        (log, "build.log"),
+    ):
+        shutil.copyfile(source, folder / kept)
+    log.unlink()
+    shutil.rmtree(job)
+    return facts
+
+
+def signature(graph: onnx.GraphProto) -> tuple[Signature, Signature]:
+    """Return the element type and shape of each input and of each output, by name."""
+    weights = {weight.name for weight in graph.initializer}
+
+    def read(values: Any) -> Signature:
+        types = {v.name: v.type.tensor_type for v in values if v.name not in weights}
+        return {n: (t.elem_type, [d.dim_value for d in t.shape.dim]) for n, t in types.items()}
+
+    return read(graph.input), read(graph.output)
+
+
+def check_axmodel(path: Path, graph: onnx.GraphProto, what: str) -> None:
+    """Raise UserError, beginning with `what`, unless the file has the graph's inputs and outputs.
+
+    An axmodel is an ONNX container around the compiled NPU code.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        raise UserError(f"{what} is missing or empty; the full log says why")
+    try:
+        compiled = onnx.load(path).graph
+    except (DecodeError, ValueError, OSError) as error:
+        raise UserError(f"{what} cannot be read; compile again") from error
+    if signature(compiled) != signature(graph):
+        raise UserError(
+            f"{what} has other inputs or outputs than the ONNX: {_shapes(compiled)}, expected "
+            f"{_shapes(graph)}"
+        )
+
+
+class _Progress:
+    """Shows each step of a build once."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.last = name, ""
+
+    def __call__(self, line: str) -> None:
+        step = build_log.progress(line)
+        if step and step != self.last:
+            self.last = step
+            print(f"{self.name}: {step}", file=sys.stderr, flush=True)
+
+
+def _titled(name: str, ask: Any) -> str:
+    try:
+        return str(ask())
+    except UserError as error:
+        raise UserError(f"target.{name}: {error}; `kws doctor {name}` looks for the cause") from error
+
+
+def _warn_of_other_version(image: str, version: str, tools: Toolchain) -> None:
+    tag = image.rpartition(":")[2].removesuffix("-lite")
+    if tools.native and not image.startswith("sha256:") and version.split()[1] != tag:
+        warnings.warn(
+            f"{version} is installed, but the image would be {image}; an older board may not load its model",
+            stacklevel=3,
+        )
+
+
+def _shapes(graph: onnx.GraphProto) -> str:
+    return json.dumps([{n: s for n, (_, s) in part.items()} for part in signature(graph)])
