@@ -222,6 +222,7 @@ class StreamConfig(Section):
     """The streams that evaluation voices are heard in."""
 
     seed: Annotated[int, Field(ge=0)]
+    voices: Annotated[int, Field(ge=1)] | None
     snr_db: Annotated[list[Annotated[float, Field(ge=-20, le=60)] | None], Field(min_length=1)]
     gap_s: Seconds
     level_dbfs: Level

@@ -9,18 +9,20 @@ from kws.errors import UserError
 from kws.seeding import rng
 from kws.types import Audio
 
+DRAWING = {"augment": "rirs", "stream": "streams"}
+"""Random numbers by section, so that no room of training is heard in an evaluation."""
 WALL_M = 0.5
 """Least distance of talker and microphone from the walls, and from each other."""
 
 
-def simulate(rooms: Rooms, index: int, seed: int, rate: int, drawing: str = "rirs") -> Audio:
+def simulate(rooms: Rooms, index: int, seed: int, rate: int, section: str = "augment") -> Audio:
     """Return RIR number `index`, float32 [taps], from the direct path on.
 
     Room size, RT60 and both positions are drawn from `rooms`; a room too large to be that damped (Sabine)
-    is drawn again. Another `drawing` is another set of rooms. Raises UserError where no room of the given
-    sizes can be that damped.
+    is drawn again. Each `section` of params.yaml has rooms of its own. Raises UserError where no room of
+    the given sizes can be that damped.
     """
-    draw = rng(seed, drawing, index)
+    draw = rng(seed, DRAWING[section], index)
     for _ in range(1000):
         size = draw.uniform(*np.transpose(rooms.size_m))
         rt60 = draw.uniform(rooms.rt60_s[0], rooms.rt60_s[1])

@@ -1,6 +1,7 @@
 """Lay the evaluation voices into streams: data/streams/<voice>/<condition>.flac and labels.csv."""
 
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import soundfile
@@ -23,7 +24,7 @@ def main() -> None:
 
     @cache
     def rir(index: int) -> Audio:
-        return simulate(config.rooms, index, config.seed, rate, "streams")
+        return simulate(config.rooms, index, config.seed, rate, "stream")
 
     with replacing(paths.STREAMS) as out:
         labels: dict[str, list[Spoken]] = {}
@@ -33,7 +34,7 @@ def main() -> None:
             soundfile.write(out / name, audio, rate, subtype="PCM_16")
             labels[name] = spoken
 
-        for name, voice in voices.items():
+        for name, voice in islice(voices.items(), config.voices):
             for condition, snr in enumerate(config.snr_db):
                 made = build_stream(name, voice, condition, backgrounds, rir, config, rate, params.background)
                 write(f"{name}/{place_name(snr)}.flac", *made)

@@ -95,7 +95,7 @@ def test_one_run_makes_every_artefact(clone):
     assert scores["words"]["n"] == 70
     assert scores["near_misses"]["n"] == 220
     stream = scores["stream"]
-    assert stream["keywords"] == 35
+    assert stream["keywords"] == 14
     assert stream["hours"] == pytest.approx(stream["tuning_hours"], rel=0.2)
     assert set(stream["recall_at_fa_per_hour"]) == {"10", "1", "0.5", "0.1"}
     assert stream["recall_interval"][0] <= stream["recall"] <= stream["recall_interval"][1]
@@ -103,8 +103,8 @@ def test_one_run_makes_every_artefact(clone):
     assert detector.labels == LABELS
     assert detector.on == stream["threshold"]
     outcomes = list(csv.DictReader((clone / "reports/events.csv").read_text().splitlines()))
-    assert sum(row["kind"] in ("hit", "miss") for row in outcomes) == 35
-    assert sum(row["kind"] == "hit" for row in outcomes) == round(35 * stream["recall"])
+    assert sum(row["kind"] in ("hit", "miss") for row in outcomes) == 14
+    assert sum(row["kind"] == "hit" for row in outcomes) == round(14 * stream["recall"])
     assert scores["onnx"]["macs"] == 13_437_952
     assert scores["onnx"]["max_abs_diff"] <= 1e-4
     host = scores["targets"]["host"]
