@@ -1,6 +1,7 @@
 """Training: batches, what is changed in them, the curves, stopping, and going on after a kill."""
 
 import csv
+import importlib
 import os
 import shutil
 import signal
@@ -367,15 +368,32 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_weights_to_the_bit(projec
     }
 
 
-def test_another_parameter_starts_afresh(project):
-    stage = start(project)
-    while not stage.stdout.readline().startswith("epoch   2"):
-        assert stage.poll() is None, stage.stderr.read()
-    stage.kill()
-    stage.communicate()
-    change(project, "lr: 0.001", "lr: 0.002")
-    out, _ = finish(project)
-    assert out.startswith("epoch   1")
+def change_features(project):
+    path = project / "data/features/UNO.npy"
+    np.save(path, np.load(path) + np.float16(0.01))
+
+
+@pytest.mark.parametrize(
+    ("edit", "begins"),
+    [
+        (lambda _: None, "going on after epoch 1\n"),
+        (lambda p: (p / "data/features/UNO.npy").touch(), "going on after epoch 1\n"),
+        (lambda p: change(p, "lr: 0.001", "lr: 0.002"), "epoch   1 "),
+        (lambda p: change(p, "seed: 1", "seed: 2"), "epoch   1 "),
+        (change_features, "epoch   1 "),
+    ],
+)
+def test_another_parameter_or_other_data_starts_afresh(project, monkeypatch, capsys, edit, begins):
+    monkeypatch.chdir(project)
+    stage = importlib.import_module("stages.train")
+    stage._live.cache_clear()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(stage, "_record", killed_in(2))
+        stage.main()
+    edit(project)
+    capsys.readouterr()
+    stage.main()
+    assert capsys.readouterr().out.startswith(begins)
     assert not (project / "models/.resume").exists()
 
 
