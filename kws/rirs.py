@@ -34,7 +34,9 @@ def simulate(rooms: Rooms, index: int, seed: int, rate: int, section: str = "aug
         if np.linalg.norm(talker - microphone) >= WALL_M:
             break
     else:
-        raise UserError("rooms: no room of size_m can have rt60_s; allow smaller rooms or longer times")
+        raise UserError(
+            f"{section}.rooms: no room of size_m can have rt60_s; allow smaller rooms or longer times"
+        )
     room = pra.ShoeBox(size, fs=rate, materials=pra.Material(absorption), max_order=order)
     room.add_source(talker)
     room.add_microphone(microphone)

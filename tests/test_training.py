@@ -379,7 +379,7 @@ def change_features(project):
         (lambda _: None, "going on after epoch 1\n"),
         (lambda p: (p / "data/features/UNO.npy").touch(), "going on after epoch 1\n"),
         (lambda p: change(p, "lr: 0.001", "lr: 0.002"), "epoch   1 "),
-        (lambda p: change(p, "seed: 1", "seed: 2"), "epoch   1 "),
+        (lambda p: change(p, "\nseed: 1\n", "\nseed: 2\n"), "epoch   1 "),
         (change_features, "epoch   1 "),
     ],
 )
