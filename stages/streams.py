@@ -27,10 +27,11 @@ def main() -> None:
         return simulate(config.rooms, index, config.seed, rate, "stream")
 
     with replacing(paths.STREAMS) as out:
+        out.mkdir()
         labels: dict[str, list[Spoken]] = {}
 
         def write(name: str, audio: Audio, spoken: list[Spoken]) -> None:
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).parent.mkdir(exist_ok=True)
             soundfile.write(out / name, audio, rate, subtype="PCM_16")
             labels[name] = spoken
 

@@ -157,6 +157,25 @@ def test_hard_negatives_are_background_made_from_all_keywords(project):
     assert run("hard").startswith("error: augment.hard_kinds: holds only `joined`")
 
 
+def test_without_evaluation_recordings_there_are_no_streams(project):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace(f"eval: {ROOT}/data/eval", f"eval: {ROOT}/data/none"))
+    assert run("streams") is None
+    assert (project / "data/streams/labels.csv").read_text() == "file,label,start,end\n"
+    assert len(list((project / "data/streams").iterdir())) == 1
+
+
+def test_streams_are_laid_out_by_voice_and_condition(project):
+    assert run("streams") is None
+    folder = project / "data/streams"
+    voices = ("af_aoede", "af_heart", "af_kore", "af_river")
+    assert all((folder / voice / "10dB.flac").is_file() for voice in voices)
+    assert (folder / "music/background.flac").is_file()
+    said = [row.split(",")[:2] for row in (folder / "labels.csv").read_text().splitlines()[1:]]
+    assert said.count(["af_kore/10dB.flac", "SALIR"]) == 1
+    assert said.count(["af_kore/10dB.flac", "FONDO"]) == 22
+
+
 def add_measured_rooms(project, folder):
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("  rirs: data/none", f"  rirs: {folder}"))
