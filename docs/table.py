@@ -6,7 +6,9 @@ from typing import Any
 
 from dvc.api import DVCFileSystem
 
-HEADER = ["experiment", "words", "near misses", "recall at 10/h", "at 1/h", "at 0.5/h", "hours"]
+RATES = ("10", "1", "0.5", "0.1")
+HEADER = ["experiment", "words", "near misses", "recall at 10/h", *(f"at {rate}/h" for rate in RATES[1:])]
+HEADER += ["hours", "same source", "INT8 loses"]
 
 
 def cells(name: str, metrics: dict[str, Any]) -> list[str]:
@@ -19,8 +21,10 @@ def cells(name: str, metrics: dict[str, Any]) -> list[str]:
         name,
         share(words.get("accuracy"), words.get("interval")),
         share(near_misses.get("false_accept_rate"), near_misses.get("interval")),
-        *(share(recall.get(rate), intervals.get(rate)) for rate in ("10", "1", "0.5")),
+        *(share(recall.get(rate), intervals.get(rate)) for rate in RATES),
         f"{stream['hours']:.2f}" if stream else "-",
+        share(metrics.get("same_source", {}).get("accuracy"), None),
+        share(metrics.get("targets", {}).get("host", {}).get("accuracy_drop"), None),
     ]
 
 

@@ -62,9 +62,11 @@ def load_checkpoint(path: Path, front_end: FrontEnd | None = None) -> Checkpoint
     except Exception as error:  # torch.load raises whatever foreign bytes lead it to
         raise UserError(f"{path}: not a checkpoint of this version; train again") from error
     if front_end and front_end != trained:
-        now, then = asdict(front_end), asdict(trained)
-        differences = ", ".join(
-            f"{name} {then[name]}, now {now[name]}" for name in now if now[name] != then[name]
-        )
-        raise UserError(f"{path}: trained on other features ({differences}); train again")
+        changed = differences(asdict(trained), asdict(front_end))
+        raise UserError(f"{path}: trained on other features ({changed}); train again")
     return checkpoint
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return what is not as it was, by name; empty where all that is now was so."""
+    return ", ".join(f"{key} {then.get(key)}, now {now[key]}" for key in now if now[key] != then.get(key))

@@ -171,7 +171,26 @@ class BcresnetModel(Section):
     stride: tuple[Count, Count]
 
 
-Model = Annotated[CrnnModel | DscnnModel | TcresnetModel | BcresnetModel, Field(discriminator="name")]
+class EncoderModel(Section):
+    """Convolutions over bands and time, then along time alone; `kernel` is in steps of four frames.
+
+    `pretrained` starts from data/encoder/encoder.pt, which knows words by many voices.
+    """
+
+    name: Literal["encoder"]
+    channels: Annotated[list[Count], Field(min_length=4, max_length=4)]
+    width: Count
+    blocks: Count
+    kernel: Annotated[Count, AfterValidator(_odd)]
+    embedding: Count
+    words: Annotated[int, Field(ge=0, le=8192)]
+    prototypes: Count
+    pretrained: bool
+
+
+Model = Annotated[
+    CrnnModel | DscnnModel | TcresnetModel | BcresnetModel | EncoderModel, Field(discriminator="name")
+]
 """The network, by name."""
 
 

@@ -11,6 +11,8 @@ HARD = "_hard"
 STREAMS = Path("data/streams")
 FEATURES = Path("data/features")
 CALIB = Path("data/calib")
+ENCODER = Path("data/encoder/encoder.pt")
+"""Weights that know words by many voices; no output of a stage, see pretrain/."""
 CHECKPOINT = Path("models/kws.pt")
 RESUME = Path("models/.resume")
 """Where a training that has not ended is; no output of a stage, so DVC leaves it alone."""

@@ -7,14 +7,16 @@ from functools import cache
 import torch
 from dvclive.live import Live
 
-from kws.checkpoint import Checkpoint, save_checkpoint
-from kws.config import load_params
+from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from kws.config import EncoderModel, load_params
 from kws.files import remove, replacing
 from kws.models import build_model
+from kws.models.encoder import Encoder
 from kws.splits import TRAIN, VAL
 from kws.training.loop import fit
 from kws.training.module import Epoch
 from kws.training.resume import code, fingerprint
+from kws.training.transfer import place_prototypes, start_from
 from stages import paths, run
 from stages.data import dataset
 
@@ -26,13 +28,20 @@ def main() -> None:
     front_end = params.features
     network = build_model(params.model, front_end.n_frames, front_end.n_mels, len(params.labels))
     train, val = dataset(params, TRAIN), dataset(params, VAL)
+    pretrained = isinstance(params.model, EncoderModel) and params.model.pretrained
     names = [*params.labels, paths.HARD]
     key = fingerprint(
-        [path(name) for path in (paths.features, paths.manifest) for name in names] + code("kws", "stages"),
+        [path(name) for path in (paths.features, paths.manifest) for name in names]
+        + [paths.ENCODER] * pretrained
+        + code("kws", "stages"),
         *(params.seed, params.labels, params.background, front_end),
         *(params.model, params.train, params.trainer),
     )
     resume = paths.RESUME / f"{key}.ckpt"
+    if isinstance(network, Encoder):
+        if pretrained:
+            start_from(network, load_checkpoint(paths.ENCODER), params.model, front_end)
+        place_prototypes(network, train, params.labels.index(params.background))
     best = fit(network, train, val, params.train, params.trainer, params.seed, _record, resume)
     if best is None:  # another process of this training writes the outputs
         return

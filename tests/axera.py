@@ -26,7 +26,13 @@ def make_project(folder: Path, n_inputs: int = 6, *overrides: str) -> None:
     compose(
         ROOT / "conf",
         folder / "params.yaml",
-        ["target=[host,ax630c,ax650n]", "model.hidden=8", "model.channels=[4,4]", *overrides],
+        [
+            "target=[host,ax630c,ax650n]",
+            "model=crnn_mean",
+            "model.hidden=8",
+            "model.channels=[4,4]",
+            *overrides,
+        ],
     )
     params = load_params(folder / "params.yaml")
     torch.manual_seed(0)

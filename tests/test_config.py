@@ -3,10 +3,13 @@
 import pytest
 
 from conftest import ROOT
+from kws.checkpoint import load_checkpoint
 from kws.cli import app
 from kws.compose import compose
 from kws.config import load_params
 from kws.errors import UserError
+from kws.models import build_model
+from kws.training.transfer import start_from
 
 
 def composed(tmp_path, *overrides):
@@ -43,11 +46,19 @@ def test_the_seed_experiment_is_the_original_recipe(tmp_path):
     assert (train.epochs, train.lr, train.schedule) == (20, 1e-3, "constant")
     assert params.model == composed(tmp_path, "model=crnn").model
     assert params.model.pool == "last"
+    assert params.features.norm == "cmvn"
 
 
-def test_the_default_network_is_the_original_with_the_mean_over_time(tmp_path):
-    default, original = (composed(tmp_path, *o).model for o in ([], ["model=crnn"]))
-    assert default == original.model_copy(update={"pool": "mean"})
+def test_crnn_mean_is_the_original_network_with_the_mean_over_time(tmp_path):
+    mean, original = (composed(tmp_path, f"model={name}").model for name in ("crnn_mean", "crnn"))
+    assert mean == original.model_copy(update={"pool": "mean"})
+
+
+def test_the_default_network_starts_from_the_shipped_encoder(tmp_path):
+    params = composed(tmp_path)
+    network = build_model(params.model, params.features.n_frames, params.features.n_mels, len(params.labels))
+    start_from(network, load_checkpoint(ROOT / "data/encoder/encoder.pt"), params.model, params.features)
+    assert params.model.pretrained
 
 
 def test_each_network_has_its_own_parameters(tmp_path):

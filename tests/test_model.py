@@ -12,7 +12,7 @@ from conftest import ROOT, changed
 from kws.calibration import write_tar
 from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from kws.compose import compose
-from kws.config import BcresnetModel, CrnnModel, DscnnModel, Host, TcresnetModel, load_params
+from kws.config import BcresnetModel, CrnnModel, DscnnModel, EncoderModel, Host, TcresnetModel, load_params
 from kws.dataset import Dataset, split_dataset
 from kws.errors import UserError
 from kws.export import max_abs_diff, to_onnx
@@ -20,17 +20,30 @@ from kws.features import features
 from kws.graph import macs, n_params, op_counts
 from kws.inference import Classifier, accuracy, softmax
 from kws.models import build_model
+from kws.models.encoder import SCALE, Prototypes
 from kws.splits import TRAIN, VAL
 from kws.targets.host import compile_host
 from kws.targets.operators import unsupported
 from kws.training.loop import fit
+from kws.training.transfer import OWN, place_prototypes, start_from
 
 LABELS = [f"WORD{i}" for i in range(8)]
 CRNN = CrnnModel(name="crnn", channels=[16, 32], hidden=64, pool="mean")
 DSCNN = DscnnModel(name="dscnn", channels=64, blocks=4, kernel=(10, 16), stride=(4, 8))
 TCRESNET = TcresnetModel(name="tcresnet", channels=[16, 24, 32, 48], kernel=9)
 BCRESNET = BcresnetModel(name="bcresnet", tau=2, blocks=[1, 1, 1, 1], stride=(4, 4))
-CONVOLUTIONAL = [DSCNN, TCRESNET, BCRESNET]
+ENCODER = EncoderModel(
+    name="encoder",
+    pretrained=False,
+    channels=[8, 8, 16, 16],
+    width=24,
+    blocks=2,
+    kernel=5,
+    embedding=32,
+    words=20,
+    prototypes=6,
+)
+CONVOLUTIONAL = [DSCNN, TCRESNET, BCRESNET, ENCODER]
 HOST = Host(calibration_method="MinMax", threads=1, warmup=1, repeat=10)
 
 
@@ -119,11 +132,14 @@ def offered(request, front_end, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def heard(front_end, word, fan):
-    """Features of a word and of a fan, with as much noise: float32 [16, 1, 98, 64]."""
-    rate = front_end.sample_rate
+    """Features of a word and of a fan, with as much noise: float32 [16, 1, 98, 64].
+
+    Of unit variance, as batch norms expect that no training has set.
+    """
+    rate, unit = front_end.sample_rate, changed(front_end, norm="cmvn")
     clips = [np.pad(word, (0, rate - len(word))), *(fan[i * rate : (i + 1) * rate] for i in range(7))]
     noise = np.random.default_rng(0).standard_normal((8, 1, 98, 64)).astype(np.float32)
-    return np.concatenate([np.stack([features(clip, front_end) for clip in clips])[:, None], noise])
+    return np.concatenate([np.stack([features(clip, unit) for clip in clips])[:, None], noise])
 
 
 def test_every_network_becomes_one_static_graph(offered):
@@ -161,12 +177,13 @@ def test_convolutional_networks_use_what_both_chips_support_and_the_others_lack_
         assert "GRU: not in the lists" in unsupported(model)
     else:
         assert unsupported(model) == []
+    if not name.startswith(("crnn", "encoder")):
         assert [node.op_type for node in model.graph.node][-2:] == ["ReduceMean", "Gemm"]
 
 
-def test_convolutional_networks_are_small(offered):
+def test_convolutional_networks_that_start_from_nothing_are_small(offered):
     name, _, model = offered
-    if not name.startswith("crnn"):
+    if not name.startswith(("crnn", "encoder")):
         assert n_params(model) <= 100_000
         assert macs(model) <= 13_437_952 / 2
 
@@ -327,9 +344,67 @@ def test_macs_of_known_graphs():
             + 25 * 40 * (5 * 4 + 64)
             + 64 * 8,
         ),
+        (
+            ENCODER,
+            49 * 32 * 8 * 25
+            + 49 * 16 * 8 * 8 * 9
+            + 25 * 8 * 16 * 8 * 9
+            + 25 * 4 * 16 * 16 * 9
+            + 25 * 24 * (4 * 16 + 4 * 24 * 5 + 32)
+            + 32 * (32 + 7 + 6 + 20),
+        ),
     ],
     ids=lambda m: getattr(m, "name", ""),
 )
 def test_macs_of_grouped_strided_and_dilated_convolutions(front_end, model, by_hand):
     """Positions, times channels, times the weights of one channel; then the linear layer."""
     assert macs(to_onnx(checkpoint(front_end, model))) == by_hand
+
+
+def test_the_encoder_starts_from_weights_for_other_words(front_end):
+    """All but what belongs to labels, which other labels need anew; clips may be longer."""
+    theirs = Checkpoint(checkpoint(front_end, ENCODER).state, ["ONE", "TWO"], ENCODER, front_end)
+    model = ENCODER.model_copy(update={"pretrained": True, "prototypes": 9})
+    network = build_model(model, front_end.n_frames, front_end.n_mels, 3)
+    start_from(network, theirs, model, changed(front_end, clip_s=1.5, dtype="float32"))
+    ours = network.state_dict()
+    same = {name for name in ours if name in theirs.state and torch.equal(ours[name], theirs.state[name])}
+    assert set(ours) - same == set(OWN)
+
+
+def test_a_frozen_encoder_learns_what_is_background_and_nothing_else(front_end, params):
+    train, val = toy(front_end)
+    theirs = checkpoint(front_end, ENCODER)
+    network = build_model(ENCODER, front_end.n_frames, front_end.n_mels, len(LABELS))
+    start_from(network, theirs, ENCODER, front_end)
+    place_prototypes(network, train, 3)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    fit(network, train, val, params.train.model_copy(update={"epochs": 1}), params.trainer, 1)
+    after = network.state_dict()
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved == {"head.background", "head.background_bias", "head.keyword_bias"}
+
+
+def test_an_encoder_of_other_sizes_or_features_is_refused(front_end):
+    theirs = checkpoint(front_end, ENCODER)
+    wider = ENCODER.model_copy(update={"width": 32})
+    network = build_model(wider, front_end.n_frames, front_end.n_mels, 3)
+    with pytest.raises(UserError, match=r"model.pretrained: .* \(width 24, now 32\); set it to false"):
+        start_from(network, theirs, wider, front_end)
+    network = build_model(ENCODER, front_end.n_frames, front_end.n_mels, 3)
+    with pytest.raises(UserError, match=r"n_fft 512, now 1024"):
+        start_from(network, theirs, ENCODER, changed(front_end, n_fft=1024))
+
+
+@pytest.mark.parametrize("background", [0, 1, 3])
+def test_prototypes_say_which_label_is_nearest_wherever_the_background_stands(background):
+    """Four directions, one a label; the background has two."""
+    head = Prototypes(4, 1, 8, 4)
+    directions = torch.eye(4).repeat(10, 1)
+    labels = torch.arange(4).repeat(10)
+    head.words.copy_(torch.tensor([[-0.5, -0.5, -0.5, -0.5]]))
+    head.place(directions, labels, background)
+    logits = head(torch.eye(4))
+    assert torch.equal(logits.argmax(1), torch.arange(4))
+    assert torch.allclose(logits.diagonal(), torch.full((4,), SCALE))
+    assert head(-torch.ones(1, 4) / 2).argmax() == background, "another word is background"

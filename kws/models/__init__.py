@@ -2,10 +2,11 @@
 
 from torch import nn
 
-from kws.config import BcresnetModel, CrnnModel, DscnnModel, Model, TcresnetModel
+from kws.config import BcresnetModel, CrnnModel, DscnnModel, EncoderModel, Model, TcresnetModel
 from kws.models.bcresnet import BCResNet
 from kws.models.crnn import CRNN
 from kws.models.dscnn import DSCNN
+from kws.models.encoder import Encoder
 from kws.models.tcresnet import TCResNet
 
 
@@ -20,3 +21,6 @@ def build_model(model: Model, n_frames: int, n_mels: int, n_labels: int) -> nn.M
             return TCResNet(model.channels, model.kernel, n_mels, n_labels)
         case BcresnetModel():
             return BCResNet(model.tau, model.blocks, model.stride, n_mels, n_labels)
+        case EncoderModel():
+            sizes = (model.channels, model.width, model.blocks, model.kernel, model.embedding)
+            return Encoder(*sizes, model.words, model.prototypes, n_mels, n_labels)

@@ -1,0 +1,79 @@
+"""Clips of the spoken words, augmented as a user's recordings are, and what a public embedding hears in them.
+
+`python -m pretrain.clips` writes to pretrain/work/clips/: features.npy [clips, frames, n_mels], taught.npy
+float16 [clips, 288], and clips.csv (word, split); a clip of other speech or of background has no word.
+"""
+
+import csv
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from kws.audio import to_float
+from kws.augment.recipe import Kind, Recipe
+from kws.augment.render import render_block
+from kws.augment.sources import Bank, Sources, read_bank
+from kws.config import load_params
+from kws.features import FrontEnd, features
+from kws.parallel import map_blocks
+from kws.types import Features
+from pretrain.speak import SPOKEN
+from pretrain.teacher import teach
+
+CLIPS = Path("pretrain/work/clips")
+COUNT, VAL_SHARE, SEED = 48000, 0.04, 1
+KINDS: dict[Kind, float] = {"keyword": 0.88, "speech": 0.09, "background": 0.03}
+Row = tuple[str, str]
+
+
+def main() -> None:
+    """Draw words of all synthesisers alike, render them with the default augmentation, ask the teacher."""
+    params = load_params(Path("params.yaml"))
+    rate, augment = params.features.sample_rate, params.augment.model_copy(update={"val_share": VAL_SHARE})
+    banks, words = spoken()
+    sources = Sources(
+        words=banks,
+        background=read_bank(Path("data/seeds") / params.background, rate),
+        speech=read_bank(Path("data/negatives"), rate),
+        rirs=np.load("data/rirs/rirs.npy", allow_pickle=False),
+    )
+    n = params.features.clip_samples
+    recipe = Recipe("pretrain", "word", COUNT, KINDS, SEED, augment, rate, n, sources)
+    made = list(map_blocks(partial(block, recipe, params.features), COUNT))
+    CLIPS.mkdir(exist_ok=True)
+    np.save(CLIPS / "features.npy", np.concatenate([x for _, x, _ in made]))
+    np.save(CLIPS / "taught.npy", np.concatenate([taught for _, _, taught in made]))
+    with (CLIPS / "clips.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["word", "split"])
+        writer.writerows((words.get(source, ""), split) for rows, _, _ in made for source, split in rows)
+
+
+def spoken() -> tuple[dict[str, Bank], dict[str, str]]:
+    """Return a bank for each synthesiser, and the word of each of their entries."""
+    banks: dict[str, Bank] = {}
+    words: dict[str, str] = {}
+    for path in sorted(SPOKEN.glob("*.csv")):
+        with path.open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = [f"{path.stem}/{index}" for index in range(len(rows))]
+        bounds = np.cumsum([0, *(int(row["samples"]) for row in rows)])
+        offsets = {n: (int(a), int(b)) for n, a, b in zip(names, bounds, bounds[1:], strict=False)}
+        samples = np.load(path.with_suffix(".npy"), allow_pickle=False)
+        banks[path.stem] = Bank(samples, offsets, dict.fromkeys(names, ""))
+        words |= {name: f"{row['language']}:{row['word']}" for name, row in zip(names, rows, strict=True)}
+    return banks, words
+
+
+def block(recipe: Recipe, front_end: FrontEnd, indices: range) -> tuple[list[Row], Features, Features]:
+    """Return sources and splits, features and the teacher's answers of consecutive clips."""
+    rows, pcm = render_block(recipe, indices)
+    with threadpool_limits(1):
+        heard = np.stack([features(to_float(clip), front_end) for clip in pcm]).astype(front_end.dtype)
+    return [(row.source, row.split) for row in rows], heard, teach(pcm).astype(np.float16)
+
+
+if __name__ == "__main__":
+    main()

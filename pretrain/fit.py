@@ -1,0 +1,141 @@
+"""Teach the encoder words, whoever says them: `python -m pretrain.fit` writes pretrain/work/fitted.pt.
+
+Two tasks at once: which word it is, by the angle between a clip's embedding and each word's vector (the
+normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369), and what the teacher hears.
+"""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kws.checkpoint import Checkpoint, save_checkpoint
+from kws.config import EncoderModel, load_params
+from kws.models.encoder import Encoder
+from kws.seeding import rng
+from kws.splits import VAL
+from kws.training.loop import arrange
+from kws.training.regularise import mask
+from pretrain.clips import CLIPS
+
+FITTED = Path("pretrain/work/fitted.pt")
+EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 14, 128, 2e-3, 1e-2, 300
+SCALE, SMOOTHING = 20.0, 0.1
+"""Of the cosines before the softmax, and of its targets."""
+SHIFT, TIME_MASK, FREQ_MASK = 6, 10, 8
+"""In frames and bands: how far a batch is moved in time, and what is masked."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Features [n, frames, mels], word of each or -1, and what the teacher heard, standardised [n, 288]."""
+
+    features: NDArray[np.float16]
+    words: NDArray[np.int64]
+    taught: NDArray[np.float16]
+
+    def batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield float32 [batch, 1, frames, mels], int64 [batch] and float32 [batch, 288]."""
+        for start in range(0, len(order), BATCH):
+            rows = np.sort(order[start : start + BATCH])
+            arrays = self.features[rows][:, None], self.words[rows], self.taught[rows]
+            features, words, taught = map(torch.from_numpy, arrays)
+            yield features.float(), words, taught.float()
+
+
+class Pupil(nn.Module):
+    """The encoder with what only its training needs: a vector for each word, and a guess at the teacher."""
+
+    def __init__(
+        self, encoder: Encoder, n_frames: int, model: EncoderModel, n_words: int, n_taught: int
+    ) -> None:
+        """Take an encoder that steps by four frames."""
+        super().__init__()
+        self.encoder = encoder
+        self.words = nn.Parameter(0.1 * torch.randn(n_words, model.embedding))
+        self.guess = nn.Linear(model.width * -(-n_frames // 4), n_taught)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits of the words and the guess at what the teacher hears."""
+        steps = self.encoder.steps(features)
+        embedding = self.encoder.pool(steps)
+        return SCALE * F.linear(F.normalize(embedding), F.normalize(self.words)), self.guess(steps.flatten(1))
+
+
+def load() -> tuple[Clips, NDArray[np.bool_]]:
+    """Return all clips and which of them validate."""
+    with (CLIPS / "clips.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    numbers = {word: i for i, word in enumerate(sorted({row["word"] for row in rows} - {""}))} | {"": -1}
+    taught = np.load(CLIPS / "taught.npy", allow_pickle=False).astype(np.float32)
+    taught = (taught - taught.mean(0)) / (taught.std(0) + np.float32(1e-3))
+    words = np.array([numbers[row["word"]] for row in rows], np.int64)
+    features = np.load(CLIPS / "features.npy", allow_pickle=False)
+    return Clips(features, words, taught.astype(np.float16)), np.array([row["split"] == VAL for row in rows])
+
+
+def loss_of(pupil: Pupil, features: Tensor, words: Tensor, taught: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the loss, hits among the words, and the mean square error of the guess."""
+    logits, guess = pupil(features)
+    known = words >= 0
+    error = F.mse_loss(guess, taught)
+    loss = F.cross_entropy(logits[known], words[known], label_smoothing=SMOOTHING) + error
+    return loss, (logits[known].argmax(1) == words[known]).float().mean(), error.detach()
+
+
+def main() -> None:
+    """Train for EPOCHS, a cosine from LR to zero, and keep the encoder as a checkpoint without labels."""
+    params = load_params(Path("params.yaml"))
+    model, front_end = params.model, params.features
+    assert isinstance(model, EncoderModel), "params.yaml: choose model=encoder"
+    torch.manual_seed(1)
+    clips, val = load()
+    train, held_out = np.flatnonzero(~val), np.flatnonzero(val)
+    sizes = (model.channels, model.width, model.blocks, model.kernel, model.embedding)
+    n_words, n_taught = int(clips.words.max()) + 1, clips.taught.shape[1]
+    encoder = Encoder(*sizes, n_words, 1, front_end.n_mels, n_labels=2)
+    pupil = Pupil(encoder, front_end.n_frames, model, n_words, n_taught)
+    arrange(pupil, channels_last=True)
+    optimiser = torch.optim.AdamW(pupil.parameters(), LR, weight_decay=WEIGHT_DECAY)
+    steps = EPOCHS * -(-len(train) // BATCH)
+
+    def rate(step: int) -> float:
+        return min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    for epoch in range(EPOCHS):
+        order = rng(1, "pretrain", epoch).permutation(train)
+        pupil.train()
+        seen = []
+        for features, words, taught in clips.batches(order):
+            moved = torch.roll(features, int(torch.randint(-SHIFT, SHIFT + 1, ())), 2)
+            loss, hits, error = loss_of(pupil, mask(moved, TIME_MASK, FREQ_MASK), words, taught)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            seen.append((loss.item(), hits.item(), error.item()))
+        pupil.eval()
+        with torch.inference_mode():
+            checked = [[x.item() for x in loss_of(pupil, *batch)] for batch in clips.batches(held_out)]
+        figures = (" ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)) for rows in (seen, checked))
+        print(f"epoch {epoch + 1:2} · loss, words, teacher: train {' · held out '.join(figures)}", flush=True)
+        state = {name: small(value) for name, value in encoder.state_dict().items()}
+        own = model.model_copy(update={"words": n_words, "prototypes": 1})
+        save_checkpoint(Checkpoint(state, ["KEYWORD", "FONDO"], own, front_end), FITTED)
+
+
+def small(weights: Tensor) -> Tensor:
+    """Return weights in half precision, which costs less than their training noise; counters as they are."""
+    return weights.half().contiguous() if weights.is_floating_point() else weights
+
+
+if __name__ == "__main__":
+    main()
