@@ -269,6 +269,7 @@ class Host(Section):
     """This computer as a target."""
 
     calibration_method: Literal["MinMax", "Percentile", "Entropy"]
+    float_ops: list[str]
     threads: Annotated[int, Field(ge=1)]
     warmup: Annotated[int, Field(ge=0)]
     repeat: Annotated[int, Field(ge=1)]
@@ -278,7 +279,7 @@ class Axera(Section):
     """What all Axera targets share: how Pulsar2 compiles, and how the board is measured."""
 
     image: Annotated[str, Field(pattern=r"^[\w.][\w./:@-]*$")]
-    precision: Literal["int8", "gru_fp32", "u16"]
+    precision: Literal["int8", "gru_fp32", "head_fp32", "u16"]
     calibration_method: Literal["MinMax", "Percentile", "MSE", "KL"]
     calibration_format: Literal["Numpy", "Binary", "NumpyObject", "Image"]
     calibration_samples: Annotated[int, Field(ge=-1)]

@@ -44,7 +44,7 @@ ENCODER = EncoderModel(
     prototypes=6,
 )
 CONVOLUTIONAL = [DSCNN, TCRESNET, BCRESNET, ENCODER]
-HOST = Host(calibration_method="MinMax", threads=1, warmup=1, repeat=10)
+HOST = Host(calibration_method="MinMax", float_ops=[], threads=1, warmup=1, repeat=10)
 
 
 def toy(front_end, clips=40, seed=0):
@@ -251,6 +251,15 @@ def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, params,
         w for w in compiled.graph.initializer if w.data_type == onnx.TensorProto.INT8 and len(w.dims) == 4
     ]
     assert len(weights) == 2
+
+
+def test_operators_stay_in_float_where_a_target_says_so(front_end, tmp_path, heard):
+    onnx.save(to_onnx(checkpoint(front_end, ENCODER)), tmp_path / "kws.onnx")
+    write_tar(tmp_path / "calib.tar", heard)
+    host = HOST.model_copy(update={"float_ops": ["Div", "Gemm", "ReduceL2"]})
+    _, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", host)
+    assert {op: precision["float_ops"][op] for op in host.float_ops} == {"Div": 1, "Gemm": 3, "ReduceL2": 1}
+    assert set(precision["int8_ops"]).isdisjoint(host.float_ops)
 
 
 @pytest.mark.parametrize("method", ["Percentile", "Entropy"])

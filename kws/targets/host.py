@@ -45,6 +45,7 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
     with tempfile.TemporaryDirectory() as folder:
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        nodes = onnx.load(prepared).graph.node
         quantize_static(
             prepared,
             quantised,
@@ -54,6 +55,7 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod[host.calibration_method],
+            nodes_to_exclude=[node.name for node in nodes if node.op_type in host.float_ops],
         )
         compiled = onnx.load(quantised)
     onnx.helper.set_model_props(compiled, {p.key: p.value for p in onnx.load(model).metadata_props})
