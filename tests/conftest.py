@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from kws.audio import read_audio
 from kws.config import Params, load_params
@@ -19,6 +20,7 @@ REAL = ROOT.parent / "shared/data/real"
 RATE = 16000
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages do
+threadpool_limits(1, "blas")  # numpy is loaded already
 settings.register_profile("kws", deadline=None)  # no test depends on how fast a machine is
 settings.load_profile("kws")
 
