@@ -24,7 +24,7 @@ lint: setup ## ruff and mypy
 	$(RUN) mypy
 
 test: lint ## lint, types and every test
-	$(RUN) pytest
+	$(RUN) pytest -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 bench: setup ## the benchmarks, one JSON object a line
 	@for name in $(basename $(notdir $(wildcard benchmarks/*.py))); do $(RUN) --group bench python -m benchmarks.$$name; done
