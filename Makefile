@@ -11,9 +11,9 @@ RUN := $(UV) run --frozen
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-setup: ## create .venv and install what uv.lock pins
+setup: ## create .venv and install what uv.lock pins, compiled: each stage is a process that imports all it needs
 	@command -v uv >/dev/null || test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet uv; }
-	@$(UV) sync --frozen --inexact --quiet
+	@$(UV) sync --frozen --inexact --quiet --compile-bytecode
 
 repro: setup ## run the pipeline: every stage whose inputs changed
 	$(RUN) dvc repro
@@ -24,7 +24,7 @@ lint: setup ## ruff and mypy
 	$(RUN) mypy
 
 test: lint ## lint, types and every test
-	$(RUN) pytest
+	$(RUN) pytest -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 bench: setup ## the benchmarks, one JSON object a line
 	@for name in $(basename $(notdir $(wildcard benchmarks/*.py))); do $(RUN) --group bench python -m benchmarks.$$name; done

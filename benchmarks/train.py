@@ -1,8 +1,10 @@
 """Training: clips per second, validation loss and memory. Reads the features that the pipeline has made.
 
 The baseline is the original's loop written plainly: one .pt file a clip, DataLoader in this process, float32,
-Adam at a constant rate. Epochs alternate, so that whatever else the machine does hits both. Usage:
-`python -m benchmarks.train [DATA]`, where DATA is a `data` folder with clips/ and features/.
+Adam. Both take the same steps: the same first weights, clips in the same order, the same learning rates. So
+validation losses differ by rounding alone. Epochs alternate, and whatever else the machine does hits both.
+Usage: `python -m benchmarks.train [DATA]`, where DATA is a `data` folder with clips/ and features/. Lines of
+epochs go to stderr.
 """
 
 import json
@@ -11,6 +13,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from kws.compose import compose
@@ -29,6 +33,7 @@ from kws.models import build_model
 from kws.splits import TRAIN, VAL
 from kws.training.batches import Batches
 from kws.training.loop import fit
+from kws.training.module import factor
 from stages.data import dataset
 
 ROOT = Path(__file__).parent.parent
@@ -38,9 +43,9 @@ MANY, MANY_STEPS, MEGABYTES = 300_000, 100, 2000
 
 
 def report(name: str, value: float, unit: str, baseline: float) -> None:
-    """Print one JSON object."""
+    """Print one JSON object, the only thing that goes to stdout."""
     row = {"name": name, "value": round(value, 4), "unit": unit, "baseline": round(baseline, 4)}
-    print(json.dumps(row | {"ratio": round(value / baseline, 2)}), flush=True)
+    print(json.dumps(row | {"ratio": round(value / baseline, 3)}), file=sys.__stdout__, flush=True)
 
 
 def parameters() -> Params:
@@ -88,16 +93,21 @@ class Plain:
 
     def __init__(self, params: Params, train: Dataset, val: Dataset, folder: Path) -> None:
         """Write the files and set up what is trained."""
-        self.network = network(params)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), params.train.lr)
-        size = params.train.batch_size
-        self.train = DataLoader(OneFileAClip(train, folder / TRAIN), size, shuffle=True)
-        self.val = DataLoader(OneFileAClip(val, folder / VAL), size)
+        self.network, cfg = network(params), params.train
+        self.optimiser = torch.optim.Adam(self.network.parameters(), cfg.lr)
+        self.batches = Batches(train, cfg.batch_size, params.seed)
+        steps = EPOCHS * len(self.batches)
+        self.schedule = LambdaLR(self.optimiser, lambda step: factor(step, steps, cfg))
+        self.order: list[int] = []
+        self.train = DataLoader(OneFileAClip(train, folder / TRAIN), cfg.batch_size, sampler=self.order)
+        self.val = DataLoader(OneFileAClip(val, folder / VAL), cfg.batch_size)
 
     def epoch(self) -> float:
         """Train on all clips once and return the validation loss."""
         torch.use_deterministic_algorithms(False)
         self.network.train()
+        self.batches.epoch += 1
+        self.order[:] = self.batches.order().tolist()
         loss_sum, hits = 0.0, 0
         for features, labels in self.train:
             logits = self.network(features)
@@ -105,6 +115,7 @@ class Plain:
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
+            self.schedule.step()
             loss_sum += loss.item() * len(labels)
             hits += int((logits.argmax(1) == labels).sum())
         self.network.eval()
@@ -196,4 +207,5 @@ def main(data: Path, task: str = "all") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "data").absolute(), *sys.argv[2:])
+    with redirect_stdout(sys.stderr):  # what training says of each epoch
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "data").absolute(), *sys.argv[2:])

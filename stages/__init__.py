@@ -9,6 +9,8 @@ from kws.errors import UserError
 
 # before any library starts its threads: threads that wait by spinning slow two runs on one machine tenfold
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# numpy's products are small: a second thread that spins for its share doubles the work and changes last bits
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def run(main: Callable[..., None]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from kws.audio import read_audio
 from kws.config import Params, load_params
@@ -19,8 +20,16 @@ REAL = ROOT.parent / "shared/data/real"
 RATE = 16000
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages do
+threadpool_limits(1, "blas")  # numpy is loaded already
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other cores belong to the other workers
 settings.register_profile("kws", deadline=None)  # no test depends on how fast a machine is
 settings.load_profile("kws")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.stem not in ("test_pipeline", "test_reruns"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,153 @@
+"""What runs again after a change, and what comes out, in a temporary clone with few labels."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import onnx
+import pytest
+import soundfile
+
+from clones import (
+    AFTER_FEATURES,
+    AFTER_TRAINING,
+    FEW,
+    FEW_LABELS,
+    SMOKE,
+    call,
+    copy_project,
+    data_bytes,
+    exp_run,
+    metrics,
+    ran,
+)
+from conftest import RATE, ROOT
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clone in which the smoke experiment has run once, with few labels."""
+    path = copy_project(tmp_path_factory.mktemp("clone"))
+    exp_run(path, *FEW)
+    return path
+
+
+def test_a_training_parameter_does_not_touch_the_data(clone):
+    exp_run(clone, *FEW)
+    assert exp_run(clone, *FEW, "-S", "train.lr=0.002") == {"train", *AFTER_TRAINING}
+
+
+def test_the_detector_and_the_calibration_do_not_retrain(clone):
+    exp_run(clone, *FEW)
+    smoother = (*FEW, "-S", "detector.smooth_ms=500")
+    assert exp_run(clone, *smoother) == {"evaluate", "report"}
+    assert exp_run(clone, *smoother, "-S", "calib.samples=16") == {
+        "calib",
+        "compile@host",
+        "benchmark@host",
+        "report",
+    }
+
+
+def test_adding_a_label_makes_its_own_data_only_and_leaves_the_rest_as_it_was(clone):
+    exp_run(clone, *FEW)
+    before = data_bytes(clone)
+    (clone / "data/seeds/ABIERTO").mkdir()
+    shutil.copy(clone / "data/negatives/em_alex/abierto.ogg", clone / "data/seeds/ABIERTO")
+    labels = ["ABIERTO", *FEW_LABELS]
+    expected = {"augment@ABIERTO", "logmel@ABIERTO", "hard", "streams", *AFTER_FEATURES}
+    assert exp_run(clone, *SMOKE, "-S", f"labels=[{','.join(labels)}]") == expected
+    after = data_bytes(clone)
+    unchanged = {name for name in before if not name.startswith("data/calib") and "_hard" not in name}
+    assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
+    assert list(metrics(clone)["words"]["confusion"]["SALIR"]) == labels
+    shutil.rmtree(clone / "data/seeds/ABIERTO")
+
+
+def test_noise_makes_clips_again_but_not_rooms(clone):
+    stages = {f"{stage}@{label}" for stage in ("augment", "logmel") for label in FEW_LABELS}
+    assert exp_run(clone, *FEW, "-S", "augment.p_noise=0.5") == stages | {"hard"} | AFTER_FEATURES
+
+
+def test_a_missing_label_folder_and_a_wrong_value_stop_dvc_too(clone):
+    for override, says in (
+        ("labels=[SALIR,NADIE,FONDO]", "data/seeds/NADIE"),
+        ("augment.p_noise=-1", "augment.p_noise"),
+    ):
+        with pytest.raises(AssertionError, match=says):
+            exp_run(clone, *SMOKE, "-S", override)
+
+
+def kill_at_work(clone: Path, stage: str, partial: Path) -> bool:
+    """Start a stage through DVC and kill it and all its children once it has begun to write."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "-f", "-s", stage],
+        cwd=clone,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while run.poll() is None and not partial.exists():
+        time.sleep(0.0002)
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    return partial.exists()
+
+
+def forget(clone: Path, out: str) -> None:
+    """Remove an output and all runs from DVC's cache, so that its stage must run again."""
+    shutil.rmtree(clone / ".dvc/cache/runs", ignore_errors=True)
+    lock = (clone / "dvc.lock").read_text()
+    md5 = re.search(rf"outs:\n    - path: {out}\n      hash: md5\n      md5: (\S+)", lock)[1]
+    (clone / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+
+
+def test_a_killed_stage_leaves_no_trace_in_the_next_run(clone):
+    exp_run(clone, *FEW, "-S", "augment.per_class=400", "calib")
+    expected = data_bytes(clone)
+    outputs = {
+        "augment@REPETIR": "data/clips/REPETIR",
+        "logmel@REPETIR": "data/features/REPETIR.npy",
+        "calib": "data/calib",
+    }
+    for stage, out in outputs.items():
+        partial = clone / f"{out}.partial"
+        assert any(kill_at_work(clone, stage, partial) for _ in range(20)), "never caught at work"
+        assert not (clone / out).exists()
+        forget(clone, out)
+        again = ran(call(clone, "dvc", "repro", "calib"))
+        assert stage in again, again
+        assert data_bytes(clone) == expected
+        assert not partial.exists()
+
+
+def test_forty_bands_and_longer_clips_reach_int8(clone):
+    exp_run(clone, *FEW, "-S", "features.n_mels=40", "-S", "features.clip_s=1.5")
+    graph = onnx.load(clone / "models/host/kws.onnx").graph
+    assert [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == [1, 1, 148, 40]
+    assert (clone / "data/calib/input/0/input.bin").stat().st_size == 148 * 40 * 4
+    assert metrics(clone)["targets"]["host"]["top1_agreement"] > 0.8
+
+
+def test_somebody_elses_words_without_an_evaluation_set(clone, tmp_path):
+    word, _ = soundfile.read(ROOT / "data/seeds/SALIR/000_salir.wav", dtype="float32")
+    for label, samples in (("uno", word), ("dos", word[::-1])):
+        (tmp_path / "seeds" / label).mkdir(parents=True)
+        soundfile.write(tmp_path / "seeds" / label / "me.flac", samples, RATE)
+    shutil.copytree(ROOT / "data/seeds/FONDO", tmp_path / "seeds/ruido")
+    (tmp_path / "eval").mkdir()
+    exp_run(
+        clone,
+        *SMOKE,
+        *("-S", f"data.seeds={tmp_path}/seeds", "-S", f"data.eval={tmp_path}/eval"),
+        *("-S", "labels=[uno,dos,ruido]", "-S", "background=ruido"),
+    )
+    assert set(metrics(clone)) == {"same_source", "onnx", "targets"}
