@@ -44,6 +44,14 @@ def toy(front_end, clips=32, seed=0):
     return [split_dataset(shards, list(range(N_LABELS)), splits, split) for split in (TRAIN, VAL)]
 
 
+@pytest.fixture(scope="module")
+def params(tmp_path_factory):
+    """A network that starts from nothing and learns in a few steps."""
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    compose(ROOT / "conf", path, ["model=crnn_mean"])
+    return load_params(path)
+
+
 @pytest.fixture
 def train_toy(params):
     """Train on toy features with changed parameters."""
@@ -302,9 +310,11 @@ def test_bfloat16_learns_too(params, train_toy):
 
 
 @pytest.fixture
-def project(tmp_path, params):
+def project(request, tmp_path, params):
     """A folder with parameters and toy features of two labels, as the stages before training leave it."""
-    overrides = ["labels=[UNO,RUIDO]", "background=RUIDO", "train.epochs=4", "train.batch_size=16"]
+    shutil.copytree(ROOT / "data/encoder", tmp_path / "data/encoder")
+    overrides = [f"model={getattr(request, 'param', 'crnn_mean')}"]
+    overrides += ["labels=[UNO,RUIDO]", "background=RUIDO", "train.epochs=4", "train.batch_size=16"]
     compose(ROOT / "conf", tmp_path / "params.yaml", overrides)
     random = np.random.default_rng(0)
     (tmp_path / "data/features").mkdir(parents=True)
@@ -337,6 +347,7 @@ def change(project, old, new):
     (project / "params.yaml").write_text(text.replace(old, new, 1))
 
 
+@pytest.mark.parametrize("project", ["crnn_mean", "encoder"], indirect=True)
 def test_a_killed_stage_goes_on_and_ends_with_the_same_weights_to_the_bit(project):
     other = shutil.copytree(project, project / "other")
     out, err = finish(other)
