@@ -1,0 +1,60 @@
+"""What the encoder heard beforehand, and what it must not have heard."""
+
+import shutil
+import unicodedata
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import RATE, ROOT
+from kws.checkpoint import load_checkpoint
+from pretrain.voices import HELD_OUT, speak, words
+from pretrain.whiten import within_class
+
+
+def plain(word):
+    decomposed = unicodedata.normalize("NFD", word.lower())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def test_no_word_of_the_evaluation_was_heard_before():
+    keywords = {path.name.lower() for path in (ROOT / "data/eval/words").iterdir()}
+    near_misses = {path.stem for path in (ROOT / "data/eval/near_misses").glob("*/*")}
+    digits = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
+    assert len(keywords) == 7 and len(near_misses) == 22
+    assert {plain(word) for _, word in words()}.isdisjoint(keywords | near_misses | digits)
+
+
+def test_no_voice_of_the_evaluation_was_heard_before():
+    assert {path.stem for path in (ROOT / "data/eval/words").glob("*/*")} <= HELD_OUT
+    assert "em_alex" in HELD_OUT, "the voice of the shipped recordings"
+
+
+def test_the_shipped_encoder_knows_as_many_words_as_the_list_holds():
+    encoder = load_checkpoint(ROOT / "data/encoder/encoder.pt")
+    known = encoder.state["head.words"].float()
+    assert len(known) == len(words()) == encoder.model.words
+    assert torch.allclose(known.norm(dim=1), torch.ones(len(known)), atol=1e-2)
+
+
+def test_the_projection_makes_the_clips_of_a_word_differ_alike_in_all_directions():
+    random = np.random.default_rng(0)
+    labels = torch.arange(40).repeat_interleave(50)
+    centres = torch.from_numpy(random.standard_normal((40, 3))) * torch.tensor([1.0, 1.0, 5.0])
+    spread = torch.from_numpy(random.standard_normal((2000, 3))) * torch.tensor([4.0, 1.0, 0.5])
+    heard = (centres[labels] + spread).float()
+    weight, bias = within_class(heard, labels)
+    projected = heard @ weight.T + bias
+    means = torch.zeros(40, 3).index_add_(0, labels, projected) / 50
+    deviations = (projected - means[labels]).std(0)
+    assert deviations.max() / deviations.min() < 3, "8 before"
+    assert torch.allclose(projected.mean(0), torch.zeros(3), atol=1e-4)
+
+
+@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
+def test_a_spoken_word_follows_from_its_number():
+    (row, audio), (_, again) = (speak("espeak", range(5, 6))[0] for _ in range(2))
+    assert row["word"] == words()[5][1]
+    assert np.array_equal(audio, again)
+    assert 0.15 * RATE <= len(audio) <= 1.1 * RATE
