@@ -55,7 +55,7 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod[host.calibration_method],
-            nodes_to_exclude=[node.name for node in nodes if node.op_type in host.float_ops],
+            nodes_to_exclude=[n.name for n in nodes if {n.op_type, n.name} & set(host.float_ops)],
         )
         compiled = onnx.load(quantised)
     onnx.helper.set_model_props(compiled, {p.key: p.value for p in onnx.load(model).metadata_props})
