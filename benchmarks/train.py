@@ -49,9 +49,9 @@ def report(name: str, value: float, unit: str, baseline: float) -> None:
 
 
 def parameters() -> Params:
-    """Return the default parameters."""
+    """Return the parameters of the original network, with the mean over time."""
     with TemporaryDirectory() as folder:
-        compose(ROOT / "conf", Path(folder) / "params.yaml", [])
+        compose(ROOT / "conf", Path(folder) / "params.yaml", ["model=crnn_mean", "train=scratch"])
         return load_params(Path(folder) / "params.yaml")
 
 

@@ -85,7 +85,9 @@ def test_nothing_changed_nothing_runs(clone):
 
 
 def test_metrics_and_plots_compare_runs(clone):
-    (clone / "reports/metrics.json").write_text((ROOT / "reports/metrics.json").read_text())
+    other = json.loads((ROOT / "reports/metrics.json").read_text())
+    other["words"]["confusion"]["REPETIR"]["SALIR"] += 70
+    (clone / "reports/metrics.json").write_text(json.dumps(other))
     call(clone, "git", "commit", "-qam", "other numbers")
     call(clone, "dvc", "checkout")
     call(clone, "dvc", "repro")

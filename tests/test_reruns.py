@@ -44,7 +44,7 @@ def test_a_training_parameter_does_not_touch_the_data(clone):
 
 def test_the_detector_and_the_calibration_do_not_retrain(clone):
     exp_run(clone, *FEW)
-    smoother = (*FEW, "-S", "detector.smooth_ms=500")
+    smoother = (*FEW, "-S", "detector.smooth_ms=300")
     assert exp_run(clone, *smoother) == {"evaluate", "report"}
     assert exp_run(clone, *smoother, "-S", "calib.samples=16") == {
         "calib",
