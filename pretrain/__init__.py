@@ -1,1 +1,1 @@
-"""How data/encoder/encoder.pt is made: a pipeline of its own, which no user of the project needs to run."""
+"""How data/encoder/encoder.pt was made: steps of their own, which no user of the project needs to run."""
