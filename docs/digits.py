@@ -13,9 +13,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+import soundfile
+
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 BACKGROUND = Path(__file__).parent.parent / "data/seeds/FONDO"
 TAKES = range(5)
+SILENCE_S = 0.1
 
 
 def main(recordings: Path, out: Path) -> None:
@@ -34,8 +38,10 @@ def main(recordings: Path, out: Path) -> None:
 
 
 def _copy(path: Path, to: Path) -> None:
+    """Copy a recording with some silence around it: this data set is cut so close that some take under 0.2 s."""
+    audio, rate = soundfile.read(path)
     to.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(path, to)
+    soundfile.write(to, np.pad(audio, round(SILENCE_S * rate)), rate)
 
 
 if __name__ == "__main__":
