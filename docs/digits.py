@@ -38,7 +38,7 @@ def main(recordings: Path, out: Path) -> None:
 
 
 def _copy(path: Path, to: Path) -> None:
-    """Copy a recording with some silence around it: this data set is cut so close that some take under 0.2 s."""
+    """Copy a recording with silence around it: the data set is cut so close that some take under 0.2 s."""
     audio, rate = soundfile.read(path)
     to.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(to, np.pad(audio, round(SILENCE_S * rate)), rate)
