@@ -208,6 +208,7 @@ class Train(Section):
     patience: Annotated[int, Field(ge=0)]
     min_delta: Annotated[float, Field(ge=0)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    margin: Annotated[float, Field(ge=0)]
     class_weights: Literal["none", "balanced"]
     mixup_alpha: Annotated[float, Field(ge=0, le=10)]
     time_mask: Annotated[int, Field(ge=0)]

@@ -1,11 +1,14 @@
 """Teach the encoder words, whoever says them: `python -m pretrain.fit` writes pretrain/work/fitted.pt.
 
+`python -m pretrain.fit ENCODER` goes on from the weights of one: its first epoch changes nothing in them.
+
 Two tasks at once: which word it is, by the angle between a clip's embedding and each word's vector (the
 normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369), and what the teacher hears.
 """
 
 import csv
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kws.checkpoint import Checkpoint, save_checkpoint
+from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from kws.config import EncoderModel, load_params
 from kws.models.encoder import Encoder
 from kws.seeding import rng
@@ -27,6 +30,8 @@ from pretrain.clips import CLIPS
 
 FITTED = Path("pretrain/work/fitted.pt")
 EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 14, 128, 2e-3, 1e-2, 300
+MORE_EPOCHS = 11
+"""From an encoder on."""
 SCALE, SMOOTHING = 20.0, 0.1
 """Of the cosines before the softmax, and of its targets."""
 SHIFT, TIME_MASK, FREQ_MASK = 6, 10, 8
@@ -90,8 +95,8 @@ def loss_of(pupil: Pupil, features: Tensor, words: Tensor, taught: Tensor) -> tu
     return loss, (logits[known].argmax(1) == words[known]).float().mean(), error.detach()
 
 
-def main() -> None:
-    """Train for EPOCHS, a cosine from LR to zero, and keep the encoder as a checkpoint without labels."""
+def main(start: Path | None) -> None:
+    """Train, the rate a cosine from LR to zero, and keep the encoder as a checkpoint without labels."""
     params = load_params(Path("params.yaml"))
     model, front_end = params.model, params.features
     assert isinstance(model, EncoderModel), "params.yaml: choose model=encoder"
@@ -101,18 +106,23 @@ def main() -> None:
     sizes = (model.channels, model.width, model.blocks, model.kernel, model.embedding)
     n_words, n_taught = int(clips.words.max()) + 1, clips.taught.shape[1]
     encoder = Encoder(*sizes, n_words, 1, front_end.n_mels, n_labels=2)
+    if start:
+        encoder.load_state_dict(load_checkpoint(start).network().state_dict(), strict=False)
+    epochs = MORE_EPOCHS if start else EPOCHS
     pupil = Pupil(encoder, front_end.n_frames, model, n_words, n_taught)
     arrange(pupil, channels_last=True)
     optimiser = torch.optim.AdamW(pupil.parameters(), LR, weight_decay=WEIGHT_DECAY)
-    steps = EPOCHS * -(-len(train) // BATCH)
+    steps = epochs * -(-len(train) // BATCH)
 
     def rate(step: int) -> float:
         return min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         order = rng(1, "pretrain", epoch).permutation(train)
         pupil.train()
+        settled = start is None or epoch > 0
+        encoder.requires_grad_(settled).train(settled)
         seen = []
         for features, words, taught in clips.batches(order):
             moved = torch.roll(features, int(torch.randint(-SHIFT, SHIFT + 1, ())), 2)
@@ -138,4 +148,4 @@ def small(weights: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if sys.argv[1:] else None)

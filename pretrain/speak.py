@@ -14,8 +14,9 @@ from kws.audio import to_int16
 from kws.parallel import map_blocks
 from pretrain.voices import speak
 
-SPOKEN = Path("pretrain/work/spoken")
-COUNT = {"espeak": 20000, "kokoro": 2400}
+SPOKEN, SPEECH = Path("pretrain/work/spoken"), Path("pretrain/work/speech")
+"""Words one by one, and speech of any kind."""
+COUNT = {"espeak": 20000, "kokoro": 4300}
 """Words that each speaks: its list again and again."""
 
 

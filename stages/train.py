@@ -38,11 +38,12 @@ def main() -> None:
         *(params.model, params.train, params.trainer),
     )
     resume = paths.RESUME / f"{key}.ckpt"
+    background = params.labels.index(params.background)
     if isinstance(network, Encoder):
         if pretrained:
             start_from(network, load_checkpoint(paths.ENCODER), params.model, front_end)
-        place_prototypes(network, train, params.labels.index(params.background))
-    best = fit(network, train, val, params.train, params.trainer, params.seed, _record, resume)
+        place_prototypes(network, train, background)
+    best = fit(network, train, val, params.train, params.trainer, params.seed, _record, resume, background)
     if best is None:  # another process of this training writes the outputs
         return
     with replacing(paths.CHECKPOINT) as partial:

@@ -25,7 +25,7 @@ from kws.models import build_model
 from kws.splits import TRAIN, VAL
 from kws.training.batches import BLOCK, Batches
 from kws.training.loop import fit
-from kws.training.module import balanced, factor
+from kws.training.module import Task, balanced, factor
 from kws.training.regularise import mask, mixup
 from kws.training.resume import fingerprint
 
@@ -48,7 +48,7 @@ def toy(front_end, clips=32, seed=0):
 def params(tmp_path_factory):
     """A network that starts from nothing and learns in a few steps."""
     path = tmp_path_factory.mktemp("params") / "params.yaml"
-    compose(ROOT / "conf", path, ["model=crnn_mean"])
+    compose(ROOT / "conf", path, ["model=crnn_mean", "train=scratch"])
     return load_params(path)
 
 
@@ -198,12 +198,13 @@ ALL = {
     "weight_decay": 0.01,
     "clip_norm": 1.0,
     "label_smoothing": 0.1,
+    "margin": 1.0,
     "class_weights": "balanced",
     "mixup_alpha": 0.2,
     "time_mask": 10,
     "freq_mask": 4,
 }
-"""Everything that is off by default."""
+"""Everything that is off when training from nothing."""
 
 
 @pytest.mark.parametrize("changes", [{}, ALL])
@@ -226,6 +227,16 @@ def test_every_switch_changes_the_result(train_toy, name):
         train_toy.data[0].labels[:5] = 3
     plain = train_toy(epochs=1)
     assert not same(train_toy(epochs=1, **{name: ALL[name]}).state, plain.state)
+
+
+def test_a_keyword_must_win_by_the_margin_and_the_background_need_not(params):
+    cfg = params.train.model_copy(update={"margin": 2.0})
+    task = Task(torch.nn.Identity(), *toy(params.features), cfg, 1, background=0)
+    logits = torch.tensor([[1.0, 3.0, 0.0], [3.0, 1.0, 0.0]])
+    keyword, background = torch.tensor([1]), torch.tensor([0])
+    lowered = torch.tensor([[1.0, 1.0, 0.0]])
+    assert task.cost(logits[:1], keyword) == cross_entropy(lowered, keyword)
+    assert task.cost(logits[1:], background) == cross_entropy(logits[1:], background)
 
 
 @pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])

@@ -13,7 +13,8 @@ from kws.types import Labels, Logits
 def score_words(logits: Logits, actual: Labels, labels: list[str]) -> dict[str, Any]:
     """Return n, accuracy, macro F1, recall per label, and confusion[true][predicted] as counts.
 
-    Averages run over the labels that occur in `actual`; a prediction may be any label.
+    Averages run over the labels that occur in `actual`; a prediction may be any label, but in the accuracy on
+    the closed set only one of those that occur: which keyword was it, when it is known to be one?
     """
     predicted = logits.argmax(axis=1)
     present = [int(index) for index in np.unique(actual)]
@@ -22,6 +23,7 @@ def score_words(logits: Logits, actual: Labels, labels: list[str]) -> dict[str, 
     return {
         "n": len(actual),
         "accuracy": accuracy(logits, actual),
+        "closed_set_accuracy": float(np.mean(np.array(present)[logits[:, present].argmax(axis=1)] == actual)),
         "macro_f1": float(f1_score(actual, predicted, labels=present, average="macro", zero_division=0)),
         "recall": {labels[i]: float(r) for i, r in zip(present, recall, strict=True)},
         "confusion": {labels[i]: dict(zip(labels, map(int, counts[i]), strict=True)) for i in present},

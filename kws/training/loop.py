@@ -36,11 +36,13 @@ def fit(
     seed: int,
     on_epoch: OnEpoch = lambda *_: None,
     resume: Path | None = None,
+    background: int = -1,
 ) -> Fit | None:
     """Train `network` in place, from the file `resume` on where there is one, writing it every epoch.
 
     On a CPU the result is the same to the bit, resumed or not. With several processes each calls this, and
     only the one that is to write the outputs gets the result; `on_epoch` is called in that one alone.
+    `background` is the label, if any, that `train.margin` leaves out.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -48,7 +50,7 @@ def fit(
     progress = Progress()
     keeper = Keeper(cfg, resume, progress, on_epoch)
     trainer = build_trainer(cfg, machine, [keeper, progress])
-    task, ckpt = Task(network, train, val, cfg, seed), readable(resume) if resume else None
+    task, ckpt = Task(network, train, val, cfg, seed, background), readable(resume) if resume else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")  # advice, and what it does with older APIs
         trainer.fit(task, ckpt_path=ckpt, weights_only=True)

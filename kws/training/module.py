@@ -36,12 +36,21 @@ class Epoch:
 class Task(LightningModule):
     """A network from float32 [n, 1, frames, n_mels] to logits, its data, its loss and its optimiser."""
 
-    def __init__(self, network: nn.Module, train: Dataset, val: Dataset, cfg: Train, seed: int) -> None:
-        """Take a network that is ready to train."""
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Dataset,
+        val: Dataset,
+        cfg: Train,
+        seed: int,
+        background: int = -1,
+    ) -> None:
+        """Take a network that is ready to train; `train.margin` does not apply to the label `background`."""
         super().__init__()
         self.network, self.train_set, self.val_set, self.cfg, self.seed = network, train, val, cfg, seed
         weight = balanced(train.labels) if cfg.class_weights == "balanced" else None
         self.loss = nn.CrossEntropyLoss(weight, label_smoothing=cfg.label_smoothing)
+        self.background = background
         names = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
         self.means = {name: MeanMetric(nan_strategy="disable") for name in names}
         self.metrics = nn.ModuleList(self.means.values())  # so that they move with the module
@@ -69,11 +78,17 @@ class Task(LightningModule):
         if self.cfg.mixup_alpha:
             features, other, share = mixup(features, self.cfg.mixup_alpha)
             logits = self.network(features)
-            loss: Tensor = share * self.loss(logits, labels) + (1 - share) * self.loss(logits, labels[other])
+            loss = share * self.cost(logits, labels) + (1 - share) * self.cost(logits, labels[other])
         else:
             logits = self.network(features)
-            loss = self.loss(logits, labels)
+            loss = self.cost(logits, labels)
         self._count("train", loss.detach(), logits, labels)
+        return loss
+
+    def cost(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss that training minimises, in which each keyword's own logit lacks the margin."""
+        handicap = self.cfg.margin * (labels != self.background).to(logits.dtype)
+        loss: Tensor = self.loss(logits.scatter_add(1, labels[:, None], -handicap[:, None]), labels)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
