@@ -184,7 +184,7 @@ class EncoderModel(Section):
     kernel: Annotated[Count, AfterValidator(_odd)]
     embedding: Count
     words: Annotated[int, Field(ge=0, le=8192)]
-    prototypes: Count
+    prototypes: Annotated[int, Field(ge=1, le=8192)]
     pretrained: bool
 
 

@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         return logits
 
     def freeze(self) -> None:
-        """Leave to training the background and the keywords' biases; batch norm stops following batches too."""
+        """Leave to training the background and keywords' biases; batch norm stops following batches too."""
         self.frozen = True
         self.requires_grad_(False)
         for own in (self.head.background, self.head.background_bias, self.head.keyword_bias):
