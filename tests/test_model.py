@@ -383,6 +383,24 @@ def test_the_encoder_starts_from_weights_for_other_words(front_end):
     assert set(ours) - same == set(OWN)
 
 
+def test_fewer_of_the_other_words_may_be_kept_and_none(front_end):
+    theirs = checkpoint(front_end, ENCODER)
+    for words in (0, ENCODER.words - 1):
+        model = ENCODER.model_copy(update={"pretrained": True, "words": words})
+        network = build_model(model, front_end.n_frames, front_end.n_mels, 3)
+        start_from(network, theirs, model, front_end)
+        assert torch.equal(network.head.words, theirs.state["head.words"][:words])
+        own = Checkpoint(network.state_dict(), ["ONE", "TWO", "REST"], model, front_end)
+        session = ort.InferenceSession(to_onnx(own).SerializeToString())
+        clip = torch.randn(1, 1, front_end.n_frames, front_end.n_mels)
+        heard = session.run(None, {session.get_inputs()[0].name: clip.numpy()})[0]
+        assert torch.allclose(torch.from_numpy(heard), network.eval()(clip), atol=1e-3)
+    more = ENCODER.model_copy(update={"words": ENCODER.words + 1})
+    network = build_model(more, front_end.n_frames, front_end.n_mels, 3)
+    with pytest.raises(UserError, match=r"model.words: \d+, but the encoder knows \d+"):
+        start_from(network, theirs, more, front_end)
+
+
 def test_a_frozen_encoder_learns_what_is_background_and_nothing_else(front_end, params):
     train, val = toy(front_end)
     theirs = checkpoint(front_end, ENCODER)
