@@ -7,7 +7,7 @@ from typing import Any
 from dvc.api import DVCFileSystem
 
 RATES = ("10", "1", "0.5", "0.1")
-HEADER = ["experiment", "words", "near misses", "recall at 10/h", *(f"at {rate}/h" for rate in RATES[1:])]
+HEADER = ["experiment", "words", "closed set", "near misses", "recall at 10/h", *(f"at {rate}/h" for rate in RATES[1:])]
 HEADER += ["hours", "same source", "INT8 loses"]
 
 
@@ -20,6 +20,7 @@ def cells(name: str, metrics: dict[str, Any]) -> list[str]:
     return [
         name,
         share(words.get("accuracy"), words.get("interval")),
+        share(words.get("closed_set_accuracy"), None),
         share(near_misses.get("false_accept_rate"), near_misses.get("interval")),
         *(share(recall.get(rate), intervals.get(rate)) for rate in RATES),
         f"{stream['hours']:.2f}" if stream else "-",
