@@ -1,9 +1,9 @@
 """Recordings of people to learn from: `python -m pretrain.people SOUNDS` writes pretrain/work/speech/.
 
 SOUNDS is /usr/share/asterisk/sounds with Debian's asterisk-core-sounds-{en,es,fr,it,ru}-g722 and
-asterisk-prompt-it-menardi-wav (CC-BY-SA): announcements by five speakers in five languages, two hours. English
-digits, and Spanish menus, where a keyword may be said, are left out. The shipped negatives are copied beside
-them. Decoding needs PyAV: `uv pip install av`.
+asterisk-prompt-it-menardi-wav (CC-BY-SA): announcements by five speakers in five languages, two hours.
+English digits, and Spanish menus, where a keyword may be said, are left out. The shipped negatives are copied
+beside them. Decoding needs PyAV: `uv pip install av`.
 """
 
 import re
