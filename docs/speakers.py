@@ -3,13 +3,13 @@
 N is a number of voices, NAME the experiment, commit or branch trained with them.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-from dvc.api import DVCFileSystem
+
+from docs.table import metrics_of
 
 OUT = Path(__file__).parent / "images/speakers.png"
 Point = tuple[float, list[float]]
@@ -27,10 +27,7 @@ def points(metrics: dict[str, Any]) -> dict[str, Point]:
 
 def main(experiments: dict[int, str]) -> None:
     """Draw both curves with their 95 % intervals."""
-    found = {
-        n: points(json.loads(DVCFileSystem(rev=name).read_text("reports/metrics.json")))
-        for n, name in experiments.items()
-    }
+    found = {n: points(metrics_of(name)) for n, name in experiments.items()}
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for curve in next(iter(found.values())):
         shares, intervals = zip(*(found[n][curve] for n in found), strict=True)

@@ -36,11 +36,15 @@ def share(value: float | None, interval: list[float] | None) -> str:
     return f"{value:.1%}" + (f" ({interval[0]:.0%} to {interval[1]:.0%})" if interval else "")
 
 
+def metrics_of(name: str) -> dict[str, Any]:
+    """Return all numbers of an experiment, commit or branch."""
+    metrics: dict[str, Any] = json.loads(DVCFileSystem(rev=name).read_text("reports/metrics.json"))
+    return metrics
+
+
 def main(names: list[str]) -> None:
     """Print a Markdown table of the named experiments, commits or branches."""
-    rows = [HEADER, ["---"] * len(HEADER)]
-    for name in names:
-        rows.append(cells(name, json.loads(DVCFileSystem(rev=name).read_text("reports/metrics.json"))))
+    rows = [HEADER, ["---"] * len(HEADER), *(cells(name, metrics_of(name)) for name in names)]
     print("\n".join(f"| {' | '.join(row)} |" for row in rows))
 
 

@@ -1,4 +1,4 @@
-"""Clips of the spoken words, augmented as a user's recordings are, and what a public embedding hears in them.
+"""Clips of the spoken words, augmented much as a user's recordings are, and what a public embedding hears.
 
 `python -m pretrain.clips` writes to pretrain/work/clips/: features.npy [clips, frames, n_mels], taught.npy
 float16 [clips, 288], and clips.csv (word, split); a clip of other speech or of background has no word.
@@ -25,13 +25,13 @@ from pretrain.teacher import teach
 CLIPS = Path("pretrain/work/clips")
 COUNT, SEED = 56000, 2
 CHANGED = {"val_share": 0.04, "snr_range": [-3, 25]}
-"""Against the default augmentation."""
+"""What is not as in the user's augmentation."""
 KINDS: dict[Kind, float] = {"keyword": 0.79, "speech": 0.18, "background": 0.03}
 Row = tuple[str, str]
 
 
 def main() -> None:
-    """Draw words of all synthesisers alike, render them with the default augmentation, ask the teacher."""
+    """Draw words of all synthesisers alike, render them, ask the teacher."""
     params = load_params(Path("params.yaml"))
     rate, augment = params.features.sample_rate, params.augment.model_copy(update=CHANGED)
     banks, words = spoken()
