@@ -172,20 +172,10 @@ class BcresnetModel(Section):
 
 
 class EncoderModel(Section):
-    """Convolutions over bands and time, then along time alone; `kernel` is in steps of four frames.
-
-    `pretrained` starts from data/encoder/encoder.pt, which knows words by many voices.
-    """
+    """Convolutions whose weights are those of data/encoder/encoder.pt, and prototypes of labels."""
 
     name: Literal["encoder"]
-    channels: Annotated[list[Count], Field(min_length=4, max_length=4)]
-    width: Count
-    blocks: Count
-    kernel: Annotated[Count, AfterValidator(_odd)]
-    embedding: Count
-    words: Annotated[int, Field(ge=0, le=8192)]
     prototypes: Annotated[int, Field(ge=1, le=8192)]
-    pretrained: bool
 
 
 Model = Annotated[
@@ -380,6 +370,17 @@ class Params(Section):
                 raise ValueError(
                     f"train.{mask} is {getattr(self.train, mask)}, expected less than a clip's {whole} {unit}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _encoder(self) -> Self:
+        if isinstance(self.model, EncoderModel):
+            for name in ("time_mask", "freq_mask", "mixup_alpha"):
+                if getattr(self.train, name):
+                    raise ValueError(
+                        f"train.{name} changes clips each time they are heard,"
+                        " model=encoder hears them once; set it to 0"
+                    )
         return self
 
     @property

@@ -1,7 +1,8 @@
 """Clips of the spoken words, augmented much as a user's recordings are, and what a public embedding hears.
 
 `python -m pretrain.clips` writes to pretrain/work/clips/: features.npy [clips, frames, n_mels], taught.npy
-float16 [clips, 288], and clips.csv (word, split); a clip of other speech or of background has no word.
+float16 [clips, 288], bands.npz (how its front end follows from ours) and clips.csv (word, split); a clip of
+other speech or of background has no word.
 """
 
 import csv
@@ -20,13 +21,17 @@ from kws.features import FrontEnd, features
 from kws.parallel import map_blocks
 from kws.types import Features
 from pretrain.speak import SPEECH, SPOKEN
-from pretrain.teacher import teach
+from pretrain.teacher import match_bands, teach
 
 CLIPS = Path("pretrain/work/clips")
-COUNT, SEED = 56000, 2
+COUNT, SEED = 56000, 3
+MATCHED = 1000
+"""Clips by which the front ends are compared."""
 CHANGED = {"val_share": 0.04, "snr_range": [-3, 25]}
 """What is not as in the user's augmentation."""
 KINDS: dict[Kind, float] = {"keyword": 0.79, "speech": 0.18, "background": 0.03}
+BANKS = {"espeak_words": 4, "kokoro_words": 5, "espeak_people": 1, "kokoro_people": 2, "people": 2}
+"""Whose words, and how often."""
 Row = tuple[str, str]
 
 
@@ -45,7 +50,11 @@ def main() -> None:
     recipe = Recipe("pretrain", "word", COUNT, KINDS, SEED, augment, rate, n, sources)
     made = list(map_blocks(partial(block, recipe, params.features), COUNT))
     CLIPS.mkdir(exist_ok=True)
-    np.save(CLIPS / "features.npy", np.concatenate([x for _, x, _ in made]))
+    heard = np.concatenate([x for _, x, _ in made])
+    np.save(CLIPS / "features.npy", heard)
+    _, pcm = render_block(recipe, range(MATCHED))
+    weight, bias = match_bands(pcm, heard[:MATCHED])
+    np.savez(CLIPS / "bands.npz", weight=weight, bias=bias)
     np.save(CLIPS / "taught.npy", np.concatenate([taught for _, _, taught in made]))
     with (CLIPS / "clips.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -54,17 +63,20 @@ def main() -> None:
 
 
 def spoken() -> tuple[dict[str, Bank], dict[str, str]]:
-    """Return a bank for each synthesiser, and the word of each of their entries."""
+    """Return BANKS, each as often as it says, and the word of each of their entries."""
     banks: dict[str, Bank] = {}
     words: dict[str, str] = {}
-    for path in sorted(SPOKEN.glob("*.csv")):
+    for stem, times in BANKS.items():
+        path = SPOKEN / f"{stem}.csv"
         with path.open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        names = [f"{path.stem}/{index}" for index in range(len(rows))]
+        names = [f"{stem}/{index}" for index in range(len(rows))]
         bounds = np.cumsum([0, *(int(row["samples"]) for row in rows)])
         offsets = {n: (int(a), int(b)) for n, a, b in zip(names, bounds, bounds[1:], strict=False)}
         samples = np.load(path.with_suffix(".npy"), allow_pickle=False)
-        banks[path.stem] = Bank(samples, offsets, dict.fromkeys(names, ""))
+        banks |= dict.fromkeys(
+            (f"{stem} {i}" for i in range(times)), Bank(samples, offsets, dict.fromkeys(names, ""))
+        )
         words |= {name: f"{row['language']}:{row['word']}" for name, row in zip(names, rows, strict=True)}
     return banks, words
 

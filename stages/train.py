@@ -8,7 +8,7 @@ import torch
 from dvclive.live import Live
 
 from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from kws.config import EncoderModel, load_params
+from kws.config import load_params
 from kws.files import remove, replacing
 from kws.models import build_model
 from kws.models.encoder import Encoder
@@ -16,7 +16,7 @@ from kws.splits import TRAIN, VAL
 from kws.training.loop import fit
 from kws.training.module import Epoch
 from kws.training.resume import code, fingerprint
-from kws.training.transfer import place_prototypes, start_from
+from kws.training.transfer import hear, place_prototypes, prototypes_alone, start_from
 from stages import paths, run
 from stages.data import dataset
 
@@ -28,26 +28,27 @@ def main() -> None:
     front_end = params.features
     network = build_model(params.model, front_end.n_frames, front_end.n_mels, len(params.labels))
     train, val = dataset(params, TRAIN), dataset(params, VAL)
-    pretrained = isinstance(params.model, EncoderModel) and params.model.pretrained
     names = [*params.labels, paths.HARD]
     key = fingerprint(
         [path(name) for path in (paths.features, paths.manifest) for name in names]
-        + [paths.ENCODER] * pretrained
+        + [paths.ENCODER] * isinstance(network, Encoder)
         + code("kws", "stages"),
         *(params.seed, params.labels, params.background, front_end),
         *(params.model, params.train, params.trainer),
     )
     resume = paths.RESUME / f"{key}.ckpt"
-    background = params.labels.index(params.background)
-    if isinstance(network, Encoder):
-        if pretrained:
-            start_from(network, load_checkpoint(paths.ENCODER), params.model, front_end)
+    background, trained = params.labels.index(params.background), network
+    if isinstance(network, Encoder):  # it is frozen, so it hears each clip once
+        start_from(network, load_checkpoint(paths.ENCODER), front_end)
+        train, val = hear(network, train), hear(network, val)
         place_prototypes(network, train, background)
-    best = fit(network, train, val, params.train, params.trainer, params.seed, _record, resume, background)
+        trained = prototypes_alone(network)
+    best = fit(trained, train, val, params.train, params.trainer, params.seed, _record, resume, background)
     if best is None:  # another process of this training writes the outputs
         return
     with replacing(paths.CHECKPOINT) as partial:
-        save_checkpoint(Checkpoint(best.state, params.labels, params.model, front_end), partial)
+        state = network.state_dict() | best.state
+        save_checkpoint(Checkpoint(state, params.labels, params.model, front_end), partial)
     _live().end()  # type: ignore[no-untyped-call]
     remove(paths.RESUME)
 

@@ -57,8 +57,7 @@ def test_crnn_mean_is_the_original_network_with_the_mean_over_time(tmp_path):
 def test_the_default_network_starts_from_the_shipped_encoder(tmp_path):
     params = composed(tmp_path)
     network = build_model(params.model, params.features.n_frames, params.features.n_mels, len(params.labels))
-    start_from(network, load_checkpoint(ROOT / "data/encoder/encoder.pt"), params.model, params.features)
-    assert params.model.pretrained
+    start_from(network, load_checkpoint(ROOT / "data/encoder/encoder.pt"), params.features)
 
 
 def test_each_network_has_its_own_parameters(tmp_path):

@@ -20,12 +20,13 @@ from kws.features import features
 from kws.graph import macs, n_params, op_counts
 from kws.inference import Classifier, accuracy, softmax
 from kws.models import build_model
-from kws.models.encoder import SCALE, Prototypes
+from kws.models.prototypes import SCALE, Prototypes
+from kws.models.speech import FRAMES, Speech
 from kws.splits import TRAIN, VAL
 from kws.targets.host import compile_host
 from kws.targets.operators import unsupported
 from kws.training.loop import fit
-from kws.training.transfer import OWN, place_prototypes, start_from
+from kws.training.transfer import HEAD, hear, place_prototypes, start_from
 
 LABELS = [f"WORD{i}" for i in range(8)]
 CRNN = CrnnModel(name="crnn", channels=[16, 32], hidden=64, pool="mean")
@@ -34,13 +35,6 @@ TCRESNET = TcresnetModel(name="tcresnet", channels=[16, 24, 32, 48], kernel=9)
 BCRESNET = BcresnetModel(name="bcresnet", tau=2, blocks=[1, 1, 1, 1], stride=(4, 4))
 ENCODER = EncoderModel(
     name="encoder",
-    pretrained=False,
-    channels=[8, 8, 16, 16],
-    width=24,
-    blocks=2,
-    kernel=5,
-    embedding=32,
-    words=20,
     prototypes=6,
 )
 CONVOLUTIONAL = [DSCNN, TCRESNET, BCRESNET, ENCODER]
@@ -220,7 +214,7 @@ def test_convolutional_networks_take_the_smallest_features_there_are(front_end, 
     assert checkpoint(smallest, model).network()(torch.zeros(3, 1, 2, 4)).shape == (3, 8)
 
 
-@pytest.mark.parametrize("model", CONVOLUTIONAL, ids=lambda m: m.name)
+@pytest.mark.parametrize("model", [DSCNN, TCRESNET, BCRESNET], ids=lambda m: m.name)
 def test_convolutional_networks_learn(front_end, params, model):
     train, val = toy(front_end)
     cfg = params.train.model_copy(update={"epochs": 4, "batch_size": 16, "lr": 4e-3})
@@ -257,9 +251,9 @@ def test_operators_stay_in_float_where_a_target_says_so(front_end, tmp_path, hea
     onnx.save(to_onnx(checkpoint(front_end, ENCODER)), tmp_path / "kws.onnx")
     write_tar(tmp_path / "calib.tar", heard)
     first = next(n for n in onnx.load(tmp_path / "kws.onnx").graph.node if n.op_type == "Conv")
-    host = HOST.model_copy(update={"float_ops": ["Div", "Gemm", "ReduceL2", first.name]})
+    host = HOST.model_copy(update={"float_ops": ["/Add", "Div", "Gemm", "ReduceL2", first.name]})
     _, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", host)
-    in_float = {"Conv": 1, "Div": 1, "Gemm": 3, "ReduceL2": 1}
+    in_float = {"Add": 2, "Conv": 1, "Div": 2, "Gemm": 4, "ReduceL2": 2}
     assert {op: precision["float_ops"][op] for op in in_float} == in_float
     assert set(precision["int8_ops"]).isdisjoint({"Div", "Gemm", "ReduceL2"})
 
@@ -357,12 +351,22 @@ def test_macs_of_known_graphs():
         ),
         (
             ENCODER,
-            49 * 32 * 8 * 25
-            + 49 * 16 * 8 * 8 * 9
-            + 25 * 8 * 16 * 8 * 9
-            + 25 * 4 * 16 * 16 * 9
-            + 25 * 24 * (4 * 16 + 4 * 24 * 5 + 32)
-            + 32 * (32 + 7 + 6 + 20),
+            98 * 32 * 64
+            + 96 * 32 * 24 * (9 + 3 * 24)
+            + 94 * 32 * 24 * 3 * 24
+            + 16 * 48 * 3 * (47 * 24 + 45 * 48 + 45 * 48 + 43 * 48)
+            + 8 * 72 * 3 * (43 * 48 + 41 * 72 + 41 * 72 + 39 * 72)
+            + 4 * 96 * 3 * (19 * 72 + 17 * 96 + 17 * 96 + 15 * 96)
+            + 2 * 96 * 3 * 96 * (15 + 13 + 13 + 11)
+            + 3 * 96 * 3 * 96
+            + 288 * 288
+            + 49 * 32 * 16 * 25
+            + 49 * 16 * 24 * 16 * 9
+            + 25 * 8 * 48 * 24 * 9
+            + 25 * 4 * 48 * 48 * 9
+            + 25 * 96 * (4 * 48 + 6 * 96 * 5 + 192)
+            + 192 * 192
+            + (192 + 288) * (7 + 6),
         ),
     ],
     ids=lambda m: getattr(m, "name", ""),
@@ -375,38 +379,20 @@ def test_macs_of_grouped_strided_and_dilated_convolutions(front_end, model, by_h
 def test_the_encoder_starts_from_weights_for_other_words(front_end):
     """All but what belongs to labels, which other labels need anew; clips may be longer."""
     theirs = Checkpoint(checkpoint(front_end, ENCODER).state, ["ONE", "TWO"], ENCODER, front_end)
-    model = ENCODER.model_copy(update={"pretrained": True, "prototypes": 9})
+    model = ENCODER.model_copy(update={"prototypes": 9})
     network = build_model(model, front_end.n_frames, front_end.n_mels, 3)
-    start_from(network, theirs, model, changed(front_end, clip_s=1.5, dtype="float32"))
+    start_from(network, theirs, changed(front_end, clip_s=1.5, dtype="float32"))
     ours = network.state_dict()
     same = {name for name in ours if name in theirs.state and torch.equal(ours[name], theirs.state[name])}
-    assert set(ours) - same == set(OWN)
-
-
-def test_fewer_of_the_other_words_may_be_kept_and_none(front_end):
-    theirs = checkpoint(front_end, ENCODER)
-    for words in (0, ENCODER.words - 1):
-        model = ENCODER.model_copy(update={"pretrained": True, "words": words})
-        network = build_model(model, front_end.n_frames, front_end.n_mels, 3)
-        start_from(network, theirs, model, front_end)
-        assert torch.equal(network.head.words, theirs.state["head.words"][:words])
-        own = Checkpoint(network.state_dict(), ["ONE", "TWO", "REST"], model, front_end)
-        session = ort.InferenceSession(to_onnx(own).SerializeToString())
-        clip = torch.randn(1, 1, front_end.n_frames, front_end.n_mels)
-        heard = session.run(None, {session.get_inputs()[0].name: clip.numpy()})[0]
-        assert torch.allclose(torch.from_numpy(heard), network.eval()(clip), atol=1e-3)
-    more = ENCODER.model_copy(update={"words": ENCODER.words + 1})
-    network = build_model(more, front_end.n_frames, front_end.n_mels, 3)
-    with pytest.raises(UserError, match=r"model.words: \d+, but the encoder knows \d+"):
-        start_from(network, theirs, more, front_end)
+    assert set(ours) - same == {name for name in ours if name.startswith(HEAD)}
 
 
 def test_a_frozen_encoder_learns_what_is_background_and_nothing_else(front_end, params):
     train, val = toy(front_end)
     theirs = checkpoint(front_end, ENCODER)
     network = build_model(ENCODER, front_end.n_frames, front_end.n_mels, len(LABELS))
-    start_from(network, theirs, ENCODER, front_end)
-    place_prototypes(network, train, 3)
+    start_from(network, theirs, front_end)
+    place_prototypes(network, hear(network, train), 3)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     fit(network, train, val, params.train.model_copy(update={"epochs": 1}), params.trainer, 1)
     after = network.state_dict()
@@ -414,26 +400,29 @@ def test_a_frozen_encoder_learns_what_is_background_and_nothing_else(front_end, 
     assert moved == {"head.background", "head.background_bias", "head.keyword_bias"}
 
 
-def test_an_encoder_of_other_sizes_or_features_is_refused(front_end):
+def test_an_encoder_of_other_features_is_refused(front_end):
     theirs = checkpoint(front_end, ENCODER)
-    wider = ENCODER.model_copy(update={"width": 32})
-    network = build_model(wider, front_end.n_frames, front_end.n_mels, 3)
-    with pytest.raises(UserError, match=r"model.pretrained: .* \(width 24, now 32\); set it to false"):
-        start_from(network, theirs, wider, front_end)
     network = build_model(ENCODER, front_end.n_frames, front_end.n_mels, 3)
-    with pytest.raises(UserError, match=r"n_fft 512, now 1024"):
-        start_from(network, theirs, ENCODER, changed(front_end, n_fft=1024))
+    with pytest.raises(UserError, match=r"encoder.pt: .* \(n_fft 512, now 1024\); change them back"):
+        start_from(network, theirs, changed(front_end, n_fft=1024))
+
+
+def test_clips_shorter_than_the_public_embedding_hears_go_on_with_their_mean(front_end):
+    torch.manual_seed(0)
+    network = Speech(front_end.n_mels)
+    short = torch.randn(2, 1, FRAMES - 10, front_end.n_mels)
+    longer = torch.cat([short, torch.zeros(2, 1, 10, front_end.n_mels)], 2)
+    assert torch.equal(network(short), network(longer))
+    assert not torch.allclose(network(short), network(torch.roll(longer, 10, 2)))
 
 
 @pytest.mark.parametrize("background", [0, 1, 3])
 def test_prototypes_say_which_label_is_nearest_wherever_the_background_stands(background):
     """Four directions, one a label; the background has two."""
-    head = Prototypes(4, 1, 8, 4)
+    head = Prototypes(4, 8, 4)
     directions = torch.eye(4).repeat(10, 1)
     labels = torch.arange(4).repeat(10)
-    head.words.copy_(torch.tensor([[-0.5, -0.5, -0.5, -0.5]]))
     head.place(directions, labels, background)
     logits = head(torch.eye(4))
     assert torch.equal(logits.argmax(1), torch.arange(4))
     assert torch.allclose(logits.diagonal(), torch.full((4,), SCALE))
-    assert head(-torch.ones(1, 4) / 2).argmax() == background, "another word is background"

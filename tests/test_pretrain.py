@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from conftest import RATE, ROOT
-from kws.checkpoint import load_checkpoint
 from pretrain.voices import HELD_OUT, speak, words
-from pretrain.whiten import within_class
+from pretrain.within import within_class
+
+LISTS = ("words", "people")
 
 
 def plain(word):
@@ -23,19 +24,13 @@ def test_no_word_of_the_evaluation_was_heard_before():
     near_misses = {path.stem for path in (ROOT / "data/eval/near_misses").glob("*/*")}
     digits = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
     assert len(keywords) == 7 and len(near_misses) == 22
-    assert {plain(word) for _, word in words()}.isdisjoint(keywords | near_misses | digits)
+    known = {plain(word) for name in LISTS for _, word in words(name)}
+    assert known.isdisjoint(keywords | near_misses | digits)
 
 
 def test_no_voice_of_the_evaluation_was_heard_before():
     assert {path.stem for path in (ROOT / "data/eval/words").glob("*/*")} <= HELD_OUT
     assert "em_alex" in HELD_OUT, "the voice of the shipped recordings"
-
-
-def test_the_shipped_encoder_knows_as_many_words_as_the_list_holds():
-    encoder = load_checkpoint(ROOT / "data/encoder/encoder.pt")
-    known = encoder.state["head.words"].float()
-    assert len(known) == len(words()) == encoder.model.words
-    assert torch.allclose(known.norm(dim=1), torch.ones(len(known)), atol=1e-2)
 
 
 def test_the_projection_makes_the_clips_of_a_word_differ_alike_in_all_directions():
@@ -54,7 +49,7 @@ def test_the_projection_makes_the_clips_of_a_word_differ_alike_in_all_directions
 
 @pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
 def test_a_spoken_word_follows_from_its_number():
-    (row, audio), (_, again) = (speak("espeak", range(5, 6))[0] for _ in range(2))
-    assert row["word"] == words()[5][1]
+    (row, audio), (_, again) = (speak("espeak", "words", range(5, 6))[0] for _ in range(2))
+    assert row["word"] == words("words")[5][1]
     assert np.array_equal(audio, again)
     assert 0.15 * RATE <= len(audio) <= 1.1 * RATE

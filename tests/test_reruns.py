@@ -130,7 +130,7 @@ def test_a_killed_stage_leaves_no_trace_in_the_next_run(clone):
 
 
 def test_forty_bands_and_longer_clips_reach_int8(clone):
-    other = ("features.n_mels=40", "features.clip_s=1.5", "model.pretrained=false")
+    other = ("features.n_mels=40", "features.clip_s=1.5", "model=tcresnet", "train=scratch")
     exp_run(clone, *FEW, *(word for override in other for word in ("-S", override)))
     graph = onnx.load(clone / "models/host/kws.onnx").graph
     assert [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == [1, 1, 148, 40]

@@ -1,4 +1,4 @@
-"""A threshold for each keyword, such that all together stay below a rate of false accepts."""
+"""Thresholds such that all keywords together stay below a rate of false accepts."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,39 +12,29 @@ NEVER = 2.0
 def choose_thresholds(
     swept: Tally, grid: NDArray[np.float64], target_fa_per_hour: float
 ) -> NDArray[np.float64]:
-    """Return thresholds [keywords] for at most `target_fa_per_hour` on the swept streams.
+    """Return thresholds [keywords] for `target_fa_per_hour` on other streams, as long as the swept ones.
 
-    `swept` has a row for each threshold of `grid`, ascending, the same for all keywords. Every keyword starts
-    at its lowest threshold without a false accept; the false accepts that the target leaves room for are then
-    spent one step after the other where they buy most hits. Each threshold ends halfway, in the grid's steps,
-    between the lowest that this allows and the highest with the same hits: as far from the negatives as from
-    the words.
+    It is the same for all keywords, but for those that no threshold keeps quiet, which never fire. `swept`
+    has a row for each threshold of `grid`, ascending. Of two samples of the same length one has, on average,
+    one score above the other's highest: so one false accept fewer is allowed than the target leaves room for,
+    and none where it leaves room for none; and thresholds of their own would be passed once for each keyword.
+    The threshold lies halfway, in the grid's steps, between the lowest allowed and the highest with the same
+    hits: as far from the negatives as from the words.
     """
-    hits, wrong = (_from_above(counts.sum(axis=0)) for counts in (swept.hits, swept.false_accepts))
-    budget = int(target_fa_per_hour * swept.hours.sum())
-    keywords = range(hits.shape[1])
-    rows = np.array([int(np.flatnonzero(wrong[:, k] == 0)[0]) for k in keywords])
-    while True:
-        best_value, best = 0.0, None
-        for k in keywords:
-            for row in range(rows[k]):
-                cost, gain = wrong[row, k] - wrong[rows[k], k], hits[row, k] - hits[rows[k], k]
-                if 0 < cost <= budget and gain / cost > best_value:
-                    best_value, best = gain / cost, (k, row, int(cost))
-        if best is None:
-            break
-        rows[best[0]], budget = best[1], budget - best[2]
-    highest = [int(np.flatnonzero(hits[:, k] == hits[rows[k], k])[-1]) for k in keywords]
-    middle = [(row + top) // 2 for row, top in zip(rows, highest, strict=True)]
-    chosen: NDArray[np.float64] = np.append(grid, NEVER)[middle]
-    return chosen
+    allowed = max(0, int(target_fa_per_hour * swept.hours.sum()) - 1)
+    usable = swept.false_accepts.sum(axis=0)[-1] <= allowed
+    hits, wrong = (
+        _from_above(counts.sum(axis=0)[:, usable].sum(axis=1)) for counts in (swept.hits, swept.false_accepts)
+    )
+    lowest = int(np.flatnonzero(wrong <= allowed)[0])
+    highest = int(np.flatnonzero(hits == hits[lowest])[-1])
+    return np.where(usable, np.append(grid, NEVER)[(lowest + highest) // 2], NEVER)
 
 
 def _from_above(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return counts [rows + 1, keywords] that never rise with the threshold; the last row is NEVER's.
+    """Return counts [rows + 1] that never rise with the threshold; the last row is NEVER's.
 
     A higher threshold now and then counts more, where an event moves out of another's refractory time.
     """
-    with_never = np.vstack([counts, np.zeros((1, counts.shape[1]), np.int64)])
-    monotonic: NDArray[np.int64] = np.maximum.accumulate(with_never[::-1], axis=0)[::-1]
+    monotonic: NDArray[np.int64] = np.maximum.accumulate(np.append(counts, 0)[::-1])[::-1]
     return monotonic

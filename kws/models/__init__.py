@@ -22,5 +22,4 @@ def build_model(model: Model, n_frames: int, n_mels: int, n_labels: int) -> nn.M
         case BcresnetModel():
             return BCResNet(model.tau, model.blocks, model.stride, n_mels, n_labels)
         case EncoderModel():
-            sizes = (model.channels, model.width, model.blocks, model.kernel, model.embedding)
-            return Encoder(*sizes, model.words, model.prototypes, n_mels, n_labels)
+            return Encoder(model.prototypes, n_mels, n_labels)

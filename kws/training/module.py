@@ -74,7 +74,8 @@ class Task(LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
         features, labels = batch[0].float(), batch[1]
-        features = mask(features, self.cfg.time_mask, self.cfg.freq_mask)
+        if self.cfg.time_mask or self.cfg.freq_mask:
+            features = mask(features, self.cfg.time_mask, self.cfg.freq_mask)
         if self.cfg.mixup_alpha:
             features, other, share = mixup(features, self.cfg.mixup_alpha)
             logits = self.network(features)

@@ -1,45 +1,57 @@
 """Starting from weights that were trained beforehand, on other words by many voices."""
 
+from collections import OrderedDict
 from dataclasses import asdict
 
+import numpy as np
 import torch
+from torch import nn
 
 from kws.checkpoint import Checkpoint, differences
-from kws.config import Model
 from kws.dataset import Dataset
 from kws.errors import UserError
 from kws.features import FrontEnd
 from kws.models.encoder import Encoder
 
-OWN = tuple(f"head.{name}" for name in ("keywords", "keyword_bias", "background", "background_bias", "order"))
-"""What belongs to labels, and starts anew."""
-FREE = {"pretrained", "prototypes", "words", "clip_s", "dtype"}
-"""What need not be as it was: convolutions take clips of any length."""
-BATCH = 256
+HEAD = "head."
+"""So begin the names of weights that belong to labels, and start anew."""
+FREE = {"clip_s", "dtype"}
+"""What of the features need not be as it was: convolutions take clips of any length."""
+BATCH = 64
 
 
-def start_from(network: Encoder, encoder: Checkpoint, model: Model, front_end: FrontEnd) -> None:
-    """Give `network`, built as `model`, all weights of `encoder` but those of labels, and freeze them.
+def start_from(network: Encoder, encoder: Checkpoint, front_end: FrontEnd) -> None:
+    """Give `network` all weights of `encoder` but those of labels, and freeze them.
 
-    Of the encoder's other words it gets the first, as many as it has room for. Raises UserError where it has
-    room for more, where the encoder has other sizes or hears other features.
+    Raises UserError where the encoder hears other features.
     """
-    then = asdict(encoder.front_end) | encoder.model.model_dump()
-    now = asdict(front_end) | model.model_dump()
-    if changed := differences(then, {key: value for key, value in now.items() if key not in FREE}):
-        raise UserError(f"model.pretrained: the encoder is another one ({changed}); set it to false")
-    weights = {name: value for name, value in encoder.state.items() if name not in OWN}
-    known, wanted = len(weights["head.words"]), len(network.head.words)
-    if wanted > known:
-        raise UserError(f"model.words: {wanted}, but the encoder knows {known}; set it to {known} at most")
-    weights["head.words"] = weights["head.words"][:wanted]
-    network.load_state_dict(weights, strict=False)
+    now = {name: value for name, value in asdict(front_end).items() if name not in FREE}
+    if changed := differences(asdict(encoder.front_end), now):
+        raise UserError(
+            f"data/encoder/encoder.pt: made for other features ({changed});"
+            " change them back, or choose a network that starts from nothing, such as model=tcresnet"
+        )
+    own = {name: value for name, value in network.state_dict().items() if name.startswith(HEAD)}
+    theirs = {name: value for name, value in encoder.state.items() if not name.startswith(HEAD)}
+    network.load_state_dict(own | theirs)
     network.freeze()
 
 
-def place_prototypes(network: Encoder, clips: Dataset, background: int) -> None:
-    """Put the prototypes of all labels where the clips of the training split lie."""
+def hear(network: Encoder, clips: Dataset) -> Dataset:
+    """Return clips as the directions that an encoder hears, float32 [clips, embedding]."""
     network.eval()
     with torch.inference_mode():
         heard = [network.embedding(torch.from_numpy(features)) for features, _ in clips.batches(BATCH)]
-    network.head.place(torch.cat(heard).clone(), torch.from_numpy(clips.labels), background)
+    n = len(clips)
+    return Dataset([torch.cat(heard).numpy()], np.zeros(n, np.int64), np.arange(n), clips.labels)
+
+
+def place_prototypes(network: Encoder, heard: Dataset, background: int) -> None:
+    """Put the prototypes of all labels where the clips of the training split lie."""
+    directions, labels = heard.gather(np.arange(len(heard)))
+    network.head.place(torch.from_numpy(directions[:, 0]), torch.from_numpy(labels), background)
+
+
+def prototypes_alone(network: Encoder) -> nn.Module:
+    """Return the part of a frozen encoder that is trained, for directions; its weights keep their names."""
+    return nn.Sequential(OrderedDict(flat=nn.Flatten(), head=network.head))

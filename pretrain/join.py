@@ -1,0 +1,65 @@
+"""Join the fitted network and the public one: `python -m pretrain.join` writes pretrain/work/encoder.pt.
+
+Both get a projection in which the clips of a word differ alike in all directions.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kws.checkpoint import Checkpoint, save_checkpoint
+from kws.config import EncoderModel, load_params
+from kws.models.encoder import Encoder
+from kws.models.speech import Speech
+from pretrain.clips import CLIPS
+from pretrain.fit import FITTED, load, small
+from pretrain.teacher import weights
+from pretrain.within import within_class
+
+OUT = Path("pretrain/work/encoder.pt")
+BATCH = 64
+
+
+def teach(speech: Speech) -> None:
+    """Give a network the weights of the public embedding, and bands that are like its own."""
+    with np.load(CLIPS / "bands.npz", allow_pickle=False) as bands:
+        values = [bands["weight"], bands["bias"], *weights()]
+    for ours, theirs in zip([*speech.bands.parameters(), *speech.layers.parameters()], values, strict=True):
+        ours.copy_(torch.tensor(theirs))
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Write the encoder that is shipped."""
+    front_end = load_params(Path("params.yaml")).features
+    encoder = Encoder(1, front_end.n_mels, n_labels=2).eval()
+    encoder.words.load_state_dict(torch.load(FITTED, weights_only=True))
+    teach(encoder.speech)
+    clips, val = load()
+    known = np.flatnonzero(~val & (clips.words >= 0))
+    heard: list[tuple[Tensor, Tensor]] = []
+    for start in range(0, len(known), BATCH):
+        batch = torch.from_numpy(clips.features[known[start : start + BATCH]][:, None]).float()
+        steps = encoder.words.steps(batch), encoder.speech.steps(batch)
+        heard.append((encoder.words.pool(steps[0]), steps[1].flatten(1)))
+    said, spoken = map(torch.cat, zip(*heard, strict=True))
+    words = torch.from_numpy(clips.words[known])
+    project(encoder.words.project, said, words)
+    project(encoder.speech.project, spoken, words)
+    state = {name: small(value) for name, value in encoder.state_dict().items()}
+    model = EncoderModel(name="encoder", prototypes=1)
+    save_checkpoint(Checkpoint(state, ["KEYWORD", "FONDO"], model, front_end), OUT)
+
+
+def project(layer: nn.Linear | nn.Conv2d, heard: Tensor, words: Tensor) -> None:
+    """Set a projection of what clips [n, …] of words [n] are heard as."""
+    weight, bias = within_class(heard, words)
+    layer.weight.copy_(weight.view_as(layer.weight))
+    assert layer.bias is not None
+    layer.bias.copy_(bias)
+
+
+if __name__ == "__main__":
+    main()
