@@ -17,7 +17,7 @@ from pretrain.voices import Spoken, speak
 
 SPOKEN, SPEECH = Path("pretrain/work/spoken"), Path("pretrain/work/speech")
 """Words one by one, and speech of any kind."""
-COUNT = {"espeak_words": 20000, "kokoro_words": 3200, "espeak_people": 3000, "kokoro_people": 670}
+COUNT = {"espeak_words": 20000, "kokoro_words": 4300, "espeak_people": 3000, "kokoro_people": 670}
 """Words that each speaks: its list again and again."""
 
 

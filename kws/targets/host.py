@@ -65,11 +65,10 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
 def precision(model: onnx.ModelProto) -> dict[str, Any]:
     """Return the operators that compute in INT8 and in float.
 
-    A node is INT8 if its data is dequantised and its result quantised, at once or after a ReLU.
+    A node is INT8 if its data is dequantised and its result quantised.
     """
     dequantised = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     quantised = {node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
-    quantised |= {n.input[0] for n in model.graph.node if n.op_type == "Relu" and n.output[0] in quantised}
     parts: dict[str, list[onnx.NodeProto]] = {"int8_ops": [], "float_ops": []}
     for node in model.graph.node:
         if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
