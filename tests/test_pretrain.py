@@ -8,6 +8,11 @@ import pytest
 import torch
 
 from conftest import RATE, ROOT
+from kws.audio import read_recording
+from kws.checkpoint import load_checkpoint
+from kws.evaluation.recordings import centre
+from kws.features import features
+from kws.word import find_word
 from pretrain.voices import HELD_OUT, speak, words
 from pretrain.within import within_class
 
@@ -31,6 +36,26 @@ def test_no_word_of_the_evaluation_was_heard_before():
 def test_no_voice_of_the_evaluation_was_heard_before():
     assert {path.stem for path in (ROOT / "data/eval/words").glob("*/*")} <= HELD_OUT
     assert "em_alex" in HELD_OUT, "the voice of the shipped recordings"
+
+
+def test_the_shipped_encoder_tells_words_it_was_never_taught_by_voices_it_never_heard(params):
+    """Nearest by direction to the seven recordings as they are, no training at all."""
+    encoder = load_checkpoint(ROOT / "data/encoder/encoder.pt", params.features).network()
+    keywords = params.keywords
+
+    def directions(paths):
+        clips = [read_recording(path, RATE) for path in paths]
+        middle = [centre(clip, find_word(clip, RATE, 1.0), RATE) for clip in clips]
+        heard = np.stack([features(clip, params.features) for clip in middle])
+        with torch.inference_mode():
+            return encoder.embedding(torch.from_numpy(heard)[:, None])
+
+    seeds = directions([next((ROOT / "data/seeds" / keyword).iterdir()) for keyword in keywords])
+    words = [(i, p) for i, k in enumerate(keywords) for p in sorted((ROOT / "data/eval/words" / k).iterdir())]
+    heard = directions([path for _, path in words])
+    assert torch.allclose(heard.norm(dim=1), torch.ones(len(words)), atol=1e-4)
+    nearest = (heard @ seeds.T).argmax(1)
+    assert (nearest == torch.tensor([i for i, _ in words])).float().mean() > 0.9
 
 
 def test_the_projection_makes_the_clips_of_a_word_differ_alike_in_all_directions():
