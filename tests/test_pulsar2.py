@@ -75,7 +75,7 @@ def test_the_default_is_the_configuration_known_to_compile():
 def test_variants_change_what_they_name():
     assert config(precision="gru_fp32")["quant"]["layer_configs"] == [{"op_type": "GRU", "data_type": "FP32"}]
     (layer,) = config(precision="head_fp32")["quant"]["layer_configs"]
-    assert layer == {"op_types": ["Div", "Gemm", "Mul", "ReduceL2"], "data_type": "FP32"}
+    assert layer == {"op_types": ["Div", "Gemm", "MatMul", "Mul", "ReduceL2"], "data_type": "FP32"}
     (layer,) = config(precision="u16")["quant"]["layer_configs"]
     assert (layer["start_tensor_names"], layer["data_type"]) == (["DEFAULT"], "U16")
     assert config(precision_analysis=True)["quant"]["precision_analysis_method"] == "EndToEnd"

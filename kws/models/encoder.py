@@ -35,10 +35,9 @@ class Encoder(nn.Module):
         return logits
 
     def freeze(self) -> None:
-        """Leave to training the background and keywords' biases; batch norm stops following batches too."""
+        """Leave the background alone to training; batch norm stops following batches too."""
         self.requires_grad_(False).eval()
-        for own in (self.head.background, self.head.background_bias, self.head.keyword_bias):
-            own.requires_grad_(True)
+        self.head.background.requires_grad_(True)
 
 
 def _half(heard: Tensor) -> Tensor:

@@ -24,15 +24,13 @@ class Prototypes(nn.Module):
         """Start with random directions."""
         super().__init__()
         self.keywords = nn.Parameter(F.normalize(torch.randn(n_labels - 1, embedding)))
-        self.keyword_bias = nn.Parameter(torch.zeros(n_labels - 1))
         self.background = nn.Parameter(F.normalize(torch.randn(prototypes, embedding)))
-        self.background_bias = nn.Parameter(torch.zeros(prototypes))
         self.register_buffer("order", torch.arange(n_labels))
 
     def forward(self, directions: Tensor) -> Tensor:
         """Return logits."""
-        keywords = F.linear(directions, SCALE * self.keywords, self.keyword_bias)
-        background = F.linear(directions, SCALE * self.background, self.background_bias).amax(1, keepdim=True)
+        keywords = F.linear(directions, SCALE * self.keywords)
+        background = F.linear(directions, SCALE * self.background).amax(1, keepdim=True)
         return torch.cat([keywords, background], 1)[:, self.order]
 
     def place(self, directions: Tensor, labels: Tensor, background: int) -> None:

@@ -12,7 +12,7 @@ AXMODEL = "kws.axmodel"
 LAYERS: dict[str, list[dict[str, Any]]] = {
     "int8": [],
     "gru_fp32": [{"op_type": "GRU", "data_type": "FP32"}],
-    "head_fp32": [{"op_types": ["Div", "Gemm", "Mul", "ReduceL2"], "data_type": "FP32"}],
+    "head_fp32": [{"op_types": ["Div", "Gemm", "MatMul", "Mul", "ReduceL2"], "data_type": "FP32"}],
     "u16": [{"start_tensor_names": ["DEFAULT"], "end_tensor_names": ["DEFAULT"], "data_type": "U16"}],
 }
 """Which layers leave Pulsar2's default of 8 bits, for each `precision`."""
