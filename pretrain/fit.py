@@ -1,6 +1,6 @@
 """Teach a network words, whoever says them: `python -m pretrain.fit` writes pretrain/work/fitted.pt.
 
-`python -m pretrain.fit ENCODER` goes on from the weights of an encoder's; at first nothing changes in them.
+`python -m pretrain.fit ENCODER` goes on from those of an encoder: its first epoch changes nothing in them.
 
 Two tasks at once: which word it is, by the angle between a clip's embedding and each word's vector (the
 normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369), and what the teacher hears.
@@ -31,7 +31,7 @@ from pretrain.clips import CLIPS
 
 FITTED = Path("pretrain/work/fitted.pt")
 EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 14, 128, 2e-3, 1e-2, 300
-MORE_EPOCHS = 6
+MORE_EPOCHS = 11
 """From an encoder on."""
 SCALE, SMOOTHING = 20.0, 0.1
 """Of the cosines before the softmax, and of its targets."""

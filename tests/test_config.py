@@ -60,6 +60,13 @@ def test_the_default_network_starts_from_the_shipped_encoder(tmp_path):
     start_from(network, load_checkpoint(ROOT / "data/encoder/encoder.pt"), params.features)
 
 
+@pytest.mark.parametrize("name", ["time_mask", "freq_mask", "mixup_alpha"])
+def test_what_changes_a_clip_each_time_is_refused_where_it_is_heard_once(tmp_path, name):
+    with pytest.raises(UserError, match=f"train.{name} changes clips .* model=encoder hears them once"):
+        composed(tmp_path, f"train.{name}=2")
+    composed(tmp_path, "model=tcresnet", f"train.{name}=2")
+
+
 def test_each_network_has_its_own_parameters(tmp_path):
     model = composed(tmp_path, "model=bcresnet", "model.tau=1.5", "model.blocks=[2,2,4,4]").model
     assert (model.name, model.tau, model.blocks, model.stride) == ("bcresnet", 1.5, [2, 2, 4, 4], (4, 4))

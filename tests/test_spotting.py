@@ -192,7 +192,7 @@ def test_a_single_voice_cannot_be_halved():
 
 
 def test_one_false_accept_fewer_is_allowed_than_the_target_leaves_room_for():
-    """In one hour: none for a target of up to two, one for three; keywords share a threshold."""
+    """In one hour: none for a target below two, one from two on; keywords share a threshold."""
     grid = np.array([0.2, 0.5, 0.8])
     hits = np.array([[[9, 9], [7, 8], [5, 7]]])
     wrong = np.array([[[4, 4], [1, 0], [0, 0]]])
