@@ -31,12 +31,14 @@ from pretrain.clips import CLIPS
 
 FITTED = Path("pretrain/work/fitted.pt")
 EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 14, 128, 2e-3, 1e-2, 300
-MORE_EPOCHS = 11
+MORE_EPOCHS = 14
 """From an encoder on."""
 SCALE, SMOOTHING = 20.0, 0.1
 """Of the cosines before the softmax, and of its targets."""
-SHIFT, TIME_MASK, FREQ_MASK = 6, 10, 8
-"""In frames and bands: how far a batch is moved in time, and what is masked."""
+TIME_MASK, FREQ_MASK = 10, 8
+"""Longest masks, in frames and bands."""
+STRETCH, MOVE = (0.15, 0.06), (0.12, 0.06)
+"""Most that a clip is stretched and moved along time and bands, as shares; half the clip is 1 to move by."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,16 @@ def load() -> tuple[Clips, NDArray[np.bool_]]:
     return Clips(features, words, taught.astype(np.float16)), np.array([row["split"] == VAL for row in rows])
 
 
+def warp(features: Tensor) -> Tensor:
+    """Return clips [batch, 1, frames, mels] that are stretched and moved a little, each in its own way."""
+    n = len(features)
+    most = torch.tensor([STRETCH, MOVE]).flip(1)  # a grid has x, the bands, before y
+    scale, offset = (most[:, None] * (2 * torch.rand(2, n, 2) - 1)).unbind()
+    theta = torch.cat([torch.diag_embed(1 + scale), offset[..., None]], 2)
+    grid = F.affine_grid(theta, list(features.shape), align_corners=False)
+    return F.grid_sample(features, grid, padding_mode="border", align_corners=False)
+
+
 def loss_of(pupil: Pupil, features: Tensor, words: Tensor, taught: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the loss, hits among the words, and the mean square error of the guess."""
     logits, guess = pupil(features)
@@ -123,8 +135,8 @@ def main(start: Path | None) -> None:
         network.requires_grad_(settled).train(settled)
         seen = []
         for features, words, taught in clips.batches(order):
-            moved = torch.roll(features, int(torch.randint(-SHIFT, SHIFT + 1, ())), 2)
-            loss, hits, error = loss_of(pupil, mask(moved, TIME_MASK, FREQ_MASK), words, taught)
+            heard = mask(warp(features), TIME_MASK, FREQ_MASK)
+            loss, hits, error = loss_of(pupil, heard, words, taught)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

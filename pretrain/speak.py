@@ -1,7 +1,8 @@
 """Words by many synthetic voices: `python -m pretrain.speak NAME LIST`, NAME being espeak or kokoro.
 
-LIST is words or people, a list of words beside this file. Writes pretrain/work/spoken/NAME_LIST.npy, all
-words end to end, int16 at 16 kHz, and NAME_LIST.csv, one row a word.
+LIST is words or people, a list of words beside this file, or phrases, the list that `pretrain.stamps` makes.
+Writes pretrain/work/spoken/NAME_LIST.npy, all words end to end, int16 at 16 kHz, and NAME_LIST.csv, one row a
+word.
 """
 
 import csv
@@ -13,11 +14,18 @@ import numpy as np
 
 from kws.audio import to_int16
 from kws.parallel import map_blocks
-from pretrain.voices import Spoken, speak
+from pretrain.voices import PHRASES, Spoken, speak
 
-SPOKEN, SPEECH = Path("pretrain/work/spoken"), Path("pretrain/work/speech")
+SPOKEN, SPEECH = PHRASES.parent, Path("pretrain/work/speech")
 """Words one by one, and speech of any kind."""
-COUNT = {"espeak_words": 20000, "kokoro_words": 4300, "espeak_people": 3000, "kokoro_people": 670}
+COUNT = {
+    "espeak_words": 20000,
+    "kokoro_words": 4300,
+    "espeak_people": 3000,
+    "kokoro_people": 670,
+    "espeak_phrases": 22000,
+    "kokoro_phrases": 2000,
+}
 """Words that each speaks: its list again and again."""
 
 

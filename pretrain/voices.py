@@ -23,8 +23,9 @@ from kws.types import Audio
 from kws.word import find_word
 
 HERE = Path(__file__).parent
+PHRASES = Path("pretrain/work/spoken/phrases.csv")
 RATE, LONGEST_S = 16000, 1.1
-DISTINCT = {"kokoro": 800}
+DISTINCT = {"kokoro_words": 800}
 """Words of a list, from its start: a neural voice takes a second of computing for each."""
 BLENDED = 0.65
 """Share of Kokoro's words that are spoken by a mixture of two voices."""
@@ -39,6 +40,7 @@ ACCENTS = {
     "en": ["en-us", "en-gb", "en-029"],
     "it": ["it"],
     "fr": ["fr-fr", "fr-be", "fr-ch"],
+    **{language: [language] for language in ("be", "bg", "ca", "da", "el", "nl", "ro", "ru")},
 }
 """Of espeak-ng, which reads a word with another language's sounds too."""
 ACCENT = {
@@ -46,8 +48,10 @@ ACCENT = {
     "en": ("en-us", "en-gb", 0.6),
     "it": ("it", "it", 1.0),
     "fr": ("fr-fr", "fr-ch", 0.6),
+    "ca": ("ca", "ca", 1.0),
+    "ro": ("ro", "ro", 1.0),
 }
-"""Of Kokoro: the usual one, the other one, and the share of the usual one."""
+"""Of Kokoro: the usual one, the other one, and the share of the usual one; it speaks no other languages."""
 EFFECTS = ("whisper", "whisperf", "robosoft")
 """Variants of espeak-ng that are no voices: their names begin so."""
 
@@ -56,7 +60,8 @@ Spoken = tuple[dict[str, str], Audio]
 
 def words(name: str) -> list[tuple[str, str]]:
     """Return languages and words of a list: no keyword, near miss of the evaluation or English digit."""
-    with (HERE / f"{name}.csv").open(encoding="utf-8") as file:
+    path = PHRASES if name == PHRASES.stem else HERE / f"{name}.csv"
+    with path.open(encoding="utf-8") as file:
         return [(row["language"], row["word"]) for row in csv.DictReader(file)]
 
 
@@ -115,11 +120,13 @@ def kokoro_model() -> tuple[ort.InferenceSession, dict[str, int], dict[str, Audi
 
 
 SYNTHESISERS: dict[str, Callable[[int, str, str], tuple[str, Audio]]] = {"espeak": espeak, "kokoro": kokoro}
+LANGUAGES = {"espeak": ACCENTS.keys(), "kokoro": ACCENT.keys()}
 
 
 def speak(name: str, words_list: str, indices: range) -> list[Spoken]:
     """Return words of one synthesiser, by their numbers: what was said and how, and the word cut out."""
-    vocabulary, say = words(words_list)[: DISTINCT.get(name)], SYNTHESISERS[name]
+    known = [(language, word) for language, word in words(words_list) if language in LANGUAGES[name]]
+    vocabulary, say = known[: DISTINCT.get(f"{name}_{words_list}")], SYNTHESISERS[name]
     numbered = [(index, *vocabulary[index % len(vocabulary)]) for index in indices]
     return cut((language, word, *say(index, language, word)) for index, language, word in numbered)
 

@@ -1,7 +1,6 @@
 """What the encoder heard beforehand, and what it must not have heard."""
 
 import shutil
-import unicodedata
 
 import numpy as np
 import pytest
@@ -13,15 +12,11 @@ from kws.checkpoint import load_checkpoint
 from kws.evaluation.recordings import centre
 from kws.features import features
 from kws.word import find_word
+from pretrain.stamps import KEPT_OUT, plain, says_its_text
 from pretrain.voices import HELD_OUT, speak, words
 from pretrain.within import within_class
 
 LISTS = ("words", "people")
-
-
-def plain(word):
-    decomposed = unicodedata.normalize("NFD", word.lower())
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
 def test_no_word_of_the_evaluation_was_heard_before():
@@ -31,6 +26,16 @@ def test_no_word_of_the_evaluation_was_heard_before():
     assert len(keywords) == 7 and len(near_misses) == 22
     known = {plain(word) for name in LISTS for _, word in words(name)}
     assert known.isdisjoint(keywords | near_misses | digits)
+    assert all(KEPT_OUT.search(word) for word in keywords | near_misses | digits)
+    assert KEPT_OUT.search(plain("La puerta principal")) and not KEPT_OUT.search(plain("Una rana"))
+
+
+def test_a_recording_that_says_less_or_more_than_its_text_is_no_phrase():
+    word = read_recording(ROOT / "data/seeds/ACOPLAR/000_acoplar.wav", RATE)
+    pause = np.zeros(RATE // 2, np.float32)
+    assert says_its_text("Acoplar", word)
+    assert not says_its_text("Acoplar, y después cancelar", word)
+    assert not says_its_text("Acoplar", np.concatenate([word, pause, word]))
 
 
 def test_no_voice_of_the_evaluation_was_heard_before():
