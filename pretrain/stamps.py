@@ -1,7 +1,7 @@
 """People who say what a picture shows: `python -m pretrain.stamps STAMPS`, STAMPS a folder of them.
 
-STAMPS is /usr/share/tuxpaint/stamps with Debian's tuxpaint-stamps-default (GPL-2): 7,300 recordings in eleven
-languages, most with their text. Those short enough for a clip become pretrain/work/spoken/stamps.npy and the
+STAMPS is /usr/share/tuxpaint/stamps with Debian's tuxpaint-stamps-default (GPL-2): 7,200 recordings in eleven
+languages with their text. Those short enough for a clip become pretrain/work/spoken/stamps.npy and the
 list of phrases beside it; all become speech, in pretrain/work/speech/stamps/.
 """
 
