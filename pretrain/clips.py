@@ -32,9 +32,14 @@ CHANGED = {"val_share": 0.04, "snr_range": [-6, 22]}
 """What is not as in the user's augmentation."""
 KINDS: dict[Kind, float] = {"keyword": 0.82, "speech": 0.15, "background": 0.03}
 BANKS = {
-    **{"espeak_words": 4, "kokoro_words": 5},
-    **{"espeak_people": 1, "kokoro_people": 2, "people": 2},
-    **{"espeak_phrases": 3, "kokoro_phrases": 2, "stamps": 4},
+    "espeak_words": 4,
+    "kokoro_words": 5,
+    "espeak_people": 1,
+    "kokoro_people": 2,
+    "people": 2,
+    "espeak_phrases": 3,
+    "kokoro_phrases": 2,
+    "stamps": 4,
 }
 """Whose words, and how often."""
 Row = tuple[str, str]

@@ -17,15 +17,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-import soundfile
 
 from kws.audio import read_audio, to_float, to_int16
 from kws.types import Audio, Pcm
-from pretrain.speak import SPEECH, write
-from pretrain.voices import cut
+from pretrain.speak import SPEECH, write, write_speech
+from pretrain.voices import RATE, cut
 
-RATE, PIECE = 16000, 80000
-"""Samples a second, and in a file that is written."""
 LEFT_OUT = {
     "en_US_f_Allison": re.compile("digits/"),
     "es_MX_f_Allison": re.compile(
@@ -41,15 +38,11 @@ def main(sounds: Path) -> None:
     """Write what each speaker says, end to end and cut into pieces."""
     write("people", cut(said(sounds)))
     shutil.copytree("data/negatives", SPEECH / "negatives", dirs_exist_ok=True)
-    (SPEECH / "people").mkdir(exist_ok=True)
     for folder in sorted(path for path in sounds.iterdir() if path.is_dir()):
         named = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*.[gw]*"))}
         left_out = LEFT_OUT.get(folder.name, NONE)
         parts = [read(path) for name, path in named.items() if not (left_out.match(name) or NONE.match(name))]
-        audio = np.concatenate(parts) if parts else np.zeros(0, np.int16)
-        for index, start in enumerate(range(0, len(audio) - PIECE + 1, PIECE)):
-            piece = audio[start : start + PIECE]
-            soundfile.write(SPEECH / f"people/{folder.name}_{index:04d}.flac", piece, RATE)
+        write_speech(f"people/{folder.name}", np.concatenate(parts) if parts else np.zeros(0, np.int16))
 
 
 def said(sounds: Path) -> Iterator[tuple[str, str, str, Audio]]:

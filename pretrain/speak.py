@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from kws.audio import to_int16
 from kws.parallel import map_blocks
-from pretrain.voices import PHRASES, Spoken, speak
+from kws.types import Audio, Pcm
+from pretrain.voices import PHRASES, RATE, Spoken, speak
 
 SPOKEN, SPEECH = PHRASES.parent, Path("pretrain/work/speech")
 """Words one by one, and speech of any kind."""
@@ -27,6 +29,8 @@ COUNT = {
     "kokoro_phrases": 2000,
 }
 """Words that each speaks: its list again and again."""
+PIECE = 5 * RATE
+"""Samples in a file of speech."""
 
 
 def main(name: str, words: str) -> None:
@@ -43,6 +47,13 @@ def write(name: str, spoken: list[Spoken]) -> None:
         writer = csv.DictWriter(file, ["language", "word", "voice", "samples"], lineterminator="\n")
         writer.writeheader()
         writer.writerows(row | {"samples": str(len(audio))} for row, audio in spoken)
+
+
+def write_speech(name: str, audio: Audio | Pcm) -> None:
+    """Write speech of any kind in pieces SPEECH/NAME_0000.flac and so on, but for what is left over."""
+    (SPEECH / name).parent.mkdir(parents=True, exist_ok=True)
+    for index, start in enumerate(range(0, len(audio) - PIECE + 1, PIECE)):
+        soundfile.write(SPEECH / f"{name}_{index:04d}.flac", audio[start : start + PIECE], RATE)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from kws.audio import read_audio
 from kws.augment.noise import power
 from kws.types import Audio
 from kws.word import find_word
-from pretrain.speak import SPEECH, write
+from pretrain.speak import write, write_speech
 from pretrain.voices import LONGEST_S, PHRASES, RATE, cut
 
 LANGUAGES = ("be", "bg", "ca", "da", "el", "en", "es", "fr", "nl", "ro", "ru")
@@ -31,8 +30,6 @@ KEPT_OUT = re.compile(
 SECONDS_A_LETTER = (0.035, 0.2)
 WHOLE = 0.95
 """Share of a recording's energy that must be in what is taken for the phrase."""
-PIECE = 80000
-"""Samples in a file of speech."""
 
 
 def main(stamps: Path) -> None:
@@ -44,12 +41,9 @@ def main(stamps: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["language", "word"])
         writer.writerows(sorted({(language, text) for language, text, *_ in phrases}))
-    folder = SPEECH / "stamps"
-    folder.mkdir(parents=True, exist_ok=True)
     for language in LANGUAGES:
-        audio = np.concatenate([audio for spoken, _, _, audio in recordings if spoken == language])
-        for index, start in enumerate(range(0, len(audio) - PIECE + 1, PIECE)):
-            soundfile.write(folder / f"{language}_{index:04d}.flac", audio[start : start + PIECE], RATE)
+        said = [audio for spoken, _, _, audio in recordings if spoken == language]
+        write_speech(f"stamps/{language}", np.concatenate(said))
 
 
 def read(stamps: Path) -> Iterator[tuple[str, str, str, Audio]]:

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from conftest import RATE, ROOT
@@ -12,6 +13,8 @@ from kws.checkpoint import load_checkpoint
 from kws.evaluation.recordings import centre
 from kws.features import features
 from kws.word import find_word
+from pretrain.fit import warp
+from pretrain.speak import PIECE, write_speech
 from pretrain.stamps import KEPT_OUT, plain, says_its_text
 from pretrain.voices import HELD_OUT, speak, words
 from pretrain.within import within_class
@@ -83,3 +86,24 @@ def test_a_spoken_word_follows_from_its_number():
     assert row["word"] == words("words")[5][1]
     assert np.array_equal(audio, again)
     assert 0.15 * RATE <= len(audio) <= 1.1 * RATE
+
+
+def test_speech_is_written_in_whole_pieces_one_after_another(tmp_path, monkeypatch):
+    monkeypatch.setattr("pretrain.speak.SPEECH", tmp_path)
+    said = np.random.default_rng(0).integers(-999, 999, 2 * PIECE + 1).astype(np.int16)
+    write_speech("people/anna", said)
+    files = sorted((tmp_path / "people").iterdir())
+    assert [path.name for path in files] == ["anna_0000.flac", "anna_0001.flac"]
+    heard = np.concatenate([soundfile.read(path, dtype="int16")[0] for path in files])
+    assert np.array_equal(heard, said[: 2 * PIECE])
+
+
+def test_each_clip_is_stretched_and_moved_a_little_in_its_own_way():
+    torch.manual_seed(0)
+    clips = torch.zeros(64, 1, 98, 64)
+    clips[:, :, 44:54, 29:35] = 1
+    warped = warp(clips)
+    places = (warped[:, 0] > 0.5).nonzero()[:, 1:]
+    assert not torch.equal(warped[0], warped[1]) and warped.shape == clips.shape
+    assert (places.amin(0) >= torch.tensor([34, 25])).all()
+    assert (places.amax(0) <= torch.tensor([63, 38])).all()
