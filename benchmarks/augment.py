@@ -19,7 +19,8 @@ from kws.augment.recipe import Recipe
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words
 from kws.clips import make_clips
 from kws.compose import compose
-from kws.config import Augment, load_params
+from kws.config import Augment
+from kws.params import load_params
 from kws.rirs import simulate
 
 ROOT = Path(__file__).parent.parent

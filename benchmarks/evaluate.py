@@ -12,11 +12,11 @@ import numpy as np
 import soundfile
 
 from kws.audio import audio_files, read_audio
-from kws.config import load_params
 from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
 from kws.evaluation.sweep import GRID, Heard, tally, uniform
 from kws.features import features
+from kws.params import load_params
 from kws.streaming import FeatureStream
 
 HOURS = 1.0

@@ -17,10 +17,11 @@ from kws.benchmark import time_calls
 from kws.calibration import write_tar
 from kws.checkpoint import Checkpoint
 from kws.compose import compose
-from kws.config import Host, load_params
+from kws.config import Host
 from kws.export import to_onnx
 from kws.inference import Classifier
 from kws.models import build_model
+from kws.params import load_params
 from kws.targets.host import compile_host
 
 ROOT = Path(__file__).parent.parent

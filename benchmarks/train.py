@@ -27,9 +27,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from kws.compose import compose
-from kws.config import Machine, Params, load_params
+from kws.config import Machine
 from kws.dataset import Dataset
 from kws.models import build_model
+from kws.params import Params, load_params
 from kws.splits import TRAIN, VAL
 from kws.training.batches import Batches
 from kws.training.loop import fit
@@ -138,7 +139,8 @@ def against_the_original(params: Params, train: Dataset, val: Dataset) -> None:
 
         cfg = params.train.model_copy(update={"epochs": EPOCHS})
         resume = Path(folder) / "resume.ckpt"
-        fit(network(params), train, val, cfg, params.trainer, params.seed, between_epochs, resume)
+        background = params.labels.index(params.background)
+        fit(network(params), train, val, cfg, params.trainer, params.seed, background, between_epochs, resume)
     ours = sum(now[0] - last[1] for last, now in pairwise(seconds))
     baseline = sum(now[1] - now[0] for now in seconds[1:])
     n = len(train) * (EPOCHS - 1)
@@ -150,8 +152,10 @@ def seconds_of(params: Params, machine: Machine, train: Dataset) -> float:
     """Return how long an epoch takes that is not the first."""
     times: list[float] = []
     cfg = params.train.model_copy(update={"epochs": 2})
-    one = some(train, 1)
-    fit(network(params), train, one, cfg, machine, 1, lambda *_: times.append(time.perf_counter()))
+    one, background = some(train, 1), params.labels.index(params.background)
+    fit(
+        network(params), train, one, cfg, machine, 1, background, lambda *_: times.append(time.perf_counter())
+    )
     return times[1] - times[0]
 
 
@@ -186,8 +190,9 @@ def memory(params: Params, train: Dataset, val: Dataset) -> None:
     for _ in Batches(many, params.train.batch_size, params.seed):
         pass
     cfg = params.train.model_copy(update={"epochs": 1})
-    steps = some(many, MANY_STEPS * params.train.batch_size)
-    fit(network(params), steps, some(val, VALIDATED), cfg, params.trainer, params.seed)
+    steps, some_val = some(many, MANY_STEPS * params.train.batch_size), some(val, VALIDATED)
+    background = params.labels.index(params.background)
+    fit(network(params), steps, some_val, cfg, params.trainer, params.seed, background)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
     report(f"train_memory_{MANY}_clips", peak, "MB", MEGABYTES)
 

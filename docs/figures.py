@@ -13,8 +13,8 @@ from kws.augment.noise import add_noise, blend, coloured
 from kws.augment.placement import fade_edges, place, start_position
 from kws.augment.room import reverberate
 from kws.augment.voice import change_voice
-from kws.config import load_params
 from kws.features import log_mel
+from kws.params import load_params
 from kws.rirs import simulate
 from kws.types import Audio
 from kws.word import find_word

@@ -1,5 +1,6 @@
 """Reading what people record: WAV, FLAC or OGG, any rate, any number of channels."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -18,14 +19,14 @@ SILENCE = 1e-4
 def audio_files(folder: Path, optional: bool = False, besides: tuple[str, ...] = ()) -> list[Path]:
     """Return the audio files under `folder`, sorted by name; hidden files and `besides` are passed over.
 
+    Folders that are symbolic links are followed.
     Raises UserError where the folder is missing, holds a file that is not audio, or holds no audio at all
     and is not optional.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; create it and put WAV, FLAC or OGG files in it")
-    files = sorted(
-        p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".") and p.name not in besides
-    )
+    found = (Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names)
+    files = sorted(p for p in found if p.is_file() and not p.name.startswith(".") and p.name not in besides)
     for path in files:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"{path}: not a WAV, FLAC or OGG file; convert it or move it out of the folder")

@@ -46,7 +46,7 @@ def wavs(
     like: Annotated[Layout, typer.Option(help="original: <LABEL>/<label>_00000.wav")] = Layout.plain,
 ) -> None:
     """Write a label's clips as WAV files, to listen to or to use elsewhere."""
-    from kws.config import load_params
+    from kws.params import load_params
     from kws.wavs import write_wavs
 
     rate = load_params(Path("params.yaml")).features.sample_rate
@@ -62,7 +62,7 @@ def features(
     decibels: Annotated[bool, typer.Option("--db", help="before normalisation, in dB")] = False,
 ) -> None:
     """Show the log-mel of one recording, over its whole length."""
-    from kws.config import load_params
+    from kws.params import load_params
     from kws.single import show_features
 
     front_end = load_params(Path("params.yaml")).features
@@ -92,9 +92,9 @@ def decode(
     json_: Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")] = False,
 ) -> None:
     """Say what ax_run_model's outputs mean: labels and probabilities, or a folder's accuracy."""
-    from kws.config import load_params
     from kws.decode import decode as read
     from kws.decode import score
+    from kws.params import load_params
     from kws.tables import confusion_table, probability_table
 
     names = labels.split(",") if labels else load_params(Path("params.yaml")).labels
@@ -116,8 +116,8 @@ def doctor(
     target: Annotated[str | None, typer.Argument(help="ax630c or ax650n; both if not given")] = None,
 ) -> None:
     """Check what an Axera target needs: Pulsar2, disk, the board and its tool. Status 1 if it cannot work."""
-    from kws.config import load_params, load_target
     from kws.doctor import examine
+    from kws.params import load_params, load_target
 
     chosen = load_params(Path("params.yaml")).target
     fine = True

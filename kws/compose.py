@@ -6,9 +6,9 @@ from tempfile import TemporaryDirectory
 from dvc.utils.hydra import compose_and_dump
 from hydra.errors import HydraException
 
-from kws.config import load_params
 from kws.errors import UserError
 from kws.files import replacing
+from kws.params import load_params
 
 
 def compose(conf: Path, output: Path, overrides: list[str]) -> None:

@@ -16,9 +16,9 @@ from kws.audio import to_float
 from kws.augment.recipe import Kind, Recipe
 from kws.augment.render import render_block
 from kws.augment.sources import Bank, Sources, read_bank
-from kws.config import load_params
 from kws.features import FrontEnd, features
 from kws.parallel import map_blocks
+from kws.params import load_params
 from kws.types import Features
 from pretrain.noises import NOISES
 from pretrain.speak import SPEECH, SPOKEN

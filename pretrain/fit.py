@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kws.checkpoint import load_checkpoint
-from kws.config import load_params
 from kws.models.encoder import Encoder
 from kws.models.words import CHANNELS_IN_TIME, WIDTH, Words
+from kws.params import load_params
 from kws.seeding import rng
 from kws.splits import VAL
 from kws.training.loop import arrange

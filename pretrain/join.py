@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from kws.checkpoint import Checkpoint, save_checkpoint
-from kws.config import EncoderModel, load_params
+from kws.config import EncoderModel
 from kws.models.encoder import Encoder
 from kws.models.speech import Speech
+from kws.params import load_params
 from pretrain.clips import CLIPS
 from pretrain.fit import FITTED, load, small
 from pretrain.teacher import weights

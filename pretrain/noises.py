@@ -16,7 +16,7 @@ import soundfile
 
 from kws.audio import audio_files, read_audio
 from kws.augment.noise import power
-from kws.config import load_params
+from kws.params import load_params
 from kws.seeding import rng
 from kws.types import Audio
 from pretrain.speak import SPEECH

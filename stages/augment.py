@@ -7,7 +7,7 @@ import numpy as np
 from kws.augment.recipe import Kind, Recipe
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words
 from kws.clips import make_clips
-from kws.config import load_params
+from kws.params import load_params
 from stages import paths, run
 
 

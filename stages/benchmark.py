@@ -5,9 +5,10 @@ from typing import Any
 
 from kws.benchmark import compare, summarise, time_calls
 from kws.board import read_inputs
-from kws.config import Ax630c, Ax650n, Host, load_params
+from kws.config import Ax630c, Ax650n, Host
 from kws.files import scratch, write_json
 from kws.inference import Classifier
+from kws.params import load_params
 from kws.remote.measure import measure
 from kws.remote.ssh import find_link
 from kws.targets.simulate import simulate

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kws.board import write_inputs
 from kws.calibration import stratified, write_tar
-from kws.config import load_params
 from kws.evaluation.recordings import EvalSet, choose_inputs, load_eval_words, load_near_misses
 from kws.files import replacing
+from kws.params import load_params
 from kws.splits import TRAIN, VAL
 from stages import paths, run
 from stages.data import dataset

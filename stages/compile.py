@@ -4,8 +4,9 @@ from typing import Any
 
 import onnx
 
-from kws.config import Host, load_params
+from kws.config import Host
 from kws.files import replacing, sha256, write_json
+from kws.params import load_params
 from kws.targets.axera import compile_axera
 from kws.targets.host import TOOL, compile_host
 from stages import paths, run

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kws.config import Params
 from kws.dataset import Dataset, split_dataset
+from kws.params import Params
 from kws.splits import read_splits
 from stages import paths
 

@@ -5,7 +5,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from kws.config import Params, load_params
 from kws.detector import DetectorSpec, write_spec
 from kws.evaluation.events import Outcome
 from kws.evaluation.recordings import load_eval_words, load_near_misses
@@ -16,6 +15,7 @@ from kws.evaluation.summary import summarise_near_misses, summarise_words
 from kws.evaluation.sweep import Heard
 from kws.files import write_json, write_table
 from kws.inference import Classifier, accuracy
+from kws.params import Params, load_params
 from kws.splits import VAL
 from stages import paths, run
 from stages.data import dataset

@@ -9,8 +9,8 @@ from kws.augment.recipe import Kind, Recipe
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words
 from kws.cache import cache_features
 from kws.clips import make_clips
-from kws.config import load_params
 from kws.errors import UserError
+from kws.params import load_params
 from stages import paths, run
 
 

@@ -3,10 +3,10 @@
 import onnx
 
 from kws.checkpoint import load_checkpoint
-from kws.config import load_params
 from kws.export import max_abs_diff, to_onnx
 from kws.files import replacing, write_json
 from kws.graph import macs, n_params
+from kws.params import load_params
 from kws.splits import VAL
 from stages import paths, run
 from stages.data import dataset

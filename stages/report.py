@@ -6,10 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kws.config import Params, load_params
 from kws.detector import read_spec
 from kws.files import read_table, replacing, sha256, write_json
 from kws.headline import columns, headline
+from kws.params import Params, load_params
 from kws.report.charts import shown
 from kws.report.page import Results, render
 from kws.report.sounds import excerpt, listen, read_outcomes, shard_sounds

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from kws.audio import audio_files, read_audio
-from kws.config import load_params
 from kws.files import replacing
+from kws.params import load_params
 from kws.rirs import align, simulate, taps
 from stages import paths, run
 

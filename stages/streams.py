@@ -6,10 +6,10 @@ from pathlib import Path
 
 import soundfile
 
-from kws.config import load_params
 from kws.evaluation.build import build_background, build_stream, place_name, read_backgrounds, read_voices
 from kws.evaluation.streams import LABELS, Spoken, write_labels
 from kws.files import replacing
+from kws.params import load_params
 from kws.rirs import simulate
 from kws.types import Audio
 from stages import paths, run

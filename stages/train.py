@@ -8,10 +8,10 @@ import torch
 from dvclive.live import Live
 
 from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from kws.config import load_params
 from kws.files import remove, replacing
 from kws.models import build_model
 from kws.models.encoder import Encoder
+from kws.params import load_params
 from kws.splits import TRAIN, VAL
 from kws.training.loop import fit
 from kws.training.module import Epoch
@@ -43,7 +43,7 @@ def main() -> None:
         train, val = hear(network, train), hear(network, val)
         place_prototypes(network, train, background)
         trained = prototypes_alone(network)
-    best = fit(trained, train, val, params.train, params.trainer, params.seed, _record, resume, background)
+    best = fit(trained, train, val, params.train, params.trainer, params.seed, background, _record, resume)
     if best is None:  # another process of this training writes the outputs
         return
     with replacing(paths.CHECKPOINT) as partial:

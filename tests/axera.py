@@ -16,9 +16,9 @@ from kws.board import write_inputs
 from kws.calibration import write_tar
 from kws.checkpoint import Checkpoint
 from kws.compose import compose
-from kws.config import load_params
 from kws.export import to_onnx
 from kws.models import build_model
+from kws.params import load_params
 
 
 def make_project(folder: Path, n_inputs: int = 6, *overrides: str) -> None:

@@ -10,8 +10,8 @@ from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
 from kws.audio import read_audio
-from kws.config import Params, load_params
 from kws.features import FrontEnd
+from kws.params import Params, load_params
 from kws.types import Audio
 
 ROOT = Path(__file__).parent.parent

@@ -71,6 +71,14 @@ def test_a_folder_is_listed_in_order_without_hidden_files(tmp_path):
     assert [p.name for p in audio_files(tmp_path)] == ["a.FLAC", "b.wav", "c.ogg"]
 
 
+def test_folders_that_are_links_are_listed_too(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    soundfile.write(tmp_path / "elsewhere/word.wav", tone(RATE), RATE)
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices/anna").symlink_to(tmp_path / "elsewhere")
+    assert audio_files(tmp_path / "voices") == [tmp_path / "voices/anna/word.wav"]
+
+
 def test_folders_that_hold_no_audio_or_something_else_are_refused(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         audio_files(tmp_path / "absent")

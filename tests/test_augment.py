@@ -24,8 +24,9 @@ from kws.augment.sources import Sources, empty_bank, read_bank, read_words
 from kws.augment.voice import change_voice
 from kws.clips import make_clips, read_manifest
 from kws.compose import compose
-from kws.config import Rooms, load_params
+from kws.config import Rooms
 from kws.errors import UserError
+from kws.params import load_params
 from kws.rirs import align, simulate, taps
 from kws.splits import TRAIN, VAL, partition, split_of
 from kws.wavs import write_wavs

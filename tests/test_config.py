@@ -6,9 +6,9 @@ from conftest import ROOT
 from kws.checkpoint import load_checkpoint
 from kws.cli import app
 from kws.compose import compose
-from kws.config import load_params
 from kws.errors import UserError
 from kws.models import build_model
+from kws.params import load_params
 from kws.training.transfer import start_from
 
 

@@ -9,10 +9,10 @@ import pytest
 from axera import stage
 from conftest import ROOT
 from kws.cli import app
-from kws.config import load_params, load_target
 from kws.decode import decode, score
 from kws.doctor import examine
 from kws.errors import UserError
+from kws.params import load_params, load_target
 from standins.install import SSHD, install, serve
 
 LABELS = ["ACOPLAR", "CANCELAR", "CONTINUAR", "FONDO", "LEVANTADO", "PRINCIPAL", "REPETIR", "SALIR"]

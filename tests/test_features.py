@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from conftest import RATE, ROOT, SEEDS, changed, real
 from kws.audio import audio_files, read_audio
-from kws.config import load_params
 from kws.features import FrontEnd, features, log_mel, mel_filterbank, normalise
+from kws.params import load_params
 
 GOLDEN = ROOT / "tests/golden/repetir_logmel.npy"
 

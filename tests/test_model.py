@@ -12,7 +12,7 @@ from conftest import ROOT, changed
 from kws.calibration import write_tar
 from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from kws.compose import compose
-from kws.config import BcresnetModel, CrnnModel, DscnnModel, EncoderModel, Host, TcresnetModel, load_params
+from kws.config import BcresnetModel, CrnnModel, DscnnModel, EncoderModel, Host, TcresnetModel
 from kws.dataset import Dataset, split_dataset
 from kws.errors import UserError
 from kws.export import max_abs_diff, to_onnx
@@ -22,6 +22,7 @@ from kws.inference import Classifier, accuracy, softmax
 from kws.models import build_model
 from kws.models.prototypes import SCALE, Prototypes
 from kws.models.speech import FRAMES
+from kws.params import load_params
 from kws.splits import TRAIN, VAL
 from kws.targets.host import compile_host
 from kws.targets.operators import unsupported
@@ -220,7 +221,7 @@ def test_convolutional_networks_learn(front_end, params, model):
     cfg = params.train.model_copy(update={"epochs": 4, "batch_size": 16, "lr": 4e-3})
     torch.manual_seed(3)
     network = build_model(model, front_end.n_frames, front_end.n_mels, len(LABELS))
-    assert fit(network, train, val, cfg, params.trainer, 1).epochs[-1].val_accuracy > 0.9
+    assert fit(network, train, val, cfg, params.trainer, 1, 0).epochs[-1].val_accuracy > 0.9
 
 
 def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, params, tmp_path):
@@ -228,7 +229,7 @@ def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, params,
     torch.manual_seed(3)
     network = build_model(CRNN, front_end.n_frames, front_end.n_mels, len(LABELS))
     cfg = params.train.model_copy(update={"epochs": 3, "batch_size": 32})
-    best = fit(network, train, val, cfg, params.trainer, 1)
+    best = fit(network, train, val, cfg, params.trainer, 1, 0)
     onnx.save(to_onnx(Checkpoint(best.state, LABELS, CRNN, front_end)), tmp_path / "kws.onnx")
     write_tar(tmp_path / "calib.tar", train.take(np.arange(0, len(train), 4))[0])
     compiled, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
@@ -405,7 +406,7 @@ def test_a_frozen_encoder_learns_what_is_background_and_nothing_else(front_end, 
     start_from(network, theirs, front_end)
     place_prototypes(network, hear(network, train), 3)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    fit(network, train, val, params.train.model_copy(update={"epochs": 1}), params.trainer, 1)
+    fit(network, train, val, params.train.model_copy(update={"epochs": 1}), params.trainer, 1, 0)
     after = network.state_dict()
     moved = {name for name in after if not torch.equal(after[name], before[name])}
     assert moved == {"head.background"}

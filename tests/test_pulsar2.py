@@ -13,9 +13,9 @@ from axera import files, make_project, read, stage
 from conftest import ROOT
 from kws.board import read_inputs
 from kws.calibration import Scaling, convert_tar, write_tar
-from kws.config import load_params, load_target
 from kws.errors import UserError
 from kws.inference import Classifier, accuracy
+from kws.params import load_params, load_target
 from kws.targets import build_log
 from kws.targets.pulsar2 import build_config
 from kws.targets.toolchain import Toolchain, find_toolchain

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from axera import read, stage
 from conftest import ROOT
 from kws.board import folders, read_inputs, write_inputs
-from kws.config import load_params, load_target
 from kws.errors import UserError
 from kws.inference import Classifier, accuracy
+from kws.params import load_params, load_target
 from kws.remote.measure import measure, read_archive
 from kws.remote.ssh import Link, connect, find_link
 from standins.install import SSHD, install, serve

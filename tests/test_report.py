@@ -18,7 +18,6 @@ from conftest import RATE, ROOT
 from kws.audio import read_audio
 from kws.augment.recipe import Clip
 from kws.compose import compose
-from kws.config import load_params
 from kws.detector import DetectorSpec, write_spec
 from kws.errors import UserError
 from kws.evaluation.events import Outcome
@@ -27,6 +26,7 @@ from kws.evaluation.streams import Spoken, read_streams, write_labels
 from kws.evaluation.sweep import Heard
 from kws.files import write_json, write_table
 from kws.headline import columns, rate
+from kws.params import load_params
 from kws.report import charts, numbers
 from kws.report.dag import HEIGHT, WIDTH, draw, find_edges, layers, read_stages
 from kws.report.media import COLOURS, mp3, palette, read_part, spectrogram

@@ -18,10 +18,10 @@ from torch.nn.functional import cross_entropy
 from conftest import ROOT
 from kws.checkpoint import load_checkpoint
 from kws.compose import compose
-from kws.config import load_params
 from kws.dataset import split_dataset
 from kws.errors import UserError
 from kws.models import build_model
+from kws.params import load_params
 from kws.splits import TRAIN, VAL
 from kws.training.batches import BLOCK, Batches
 from kws.training.loop import fit
@@ -61,7 +61,7 @@ def train_toy(params):
         torch.manual_seed(3)
         network = build_model(params.model, params.features.n_frames, params.features.n_mels, N_LABELS)
         cfg = params.train.model_copy(update={"epochs": 3, "batch_size": 16} | changes)
-        return fit(network, train, val, cfg, machine, 1, on_epoch, resume)
+        return fit(network, train, val, cfg, machine, 1, 0, on_epoch, resume)
 
     run.data = train, val
     return run
@@ -303,7 +303,7 @@ def test_a_loss_that_is_no_number_is_an_error_that_names_the_parameter(params, t
     broken = replace(train, shards=[shard * np.float16(np.inf) for shard in train.shards])
     network = build_model(params.model, 98, 64, N_LABELS)
     with pytest.raises(UserError, match=r"train\.lr: with 0\.001 the loss was nan in epoch 1; lower it"):
-        fit(network, broken, val, params.train, params.trainer, 1)
+        fit(network, broken, val, params.train, params.trainer, 1, 0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

@@ -34,15 +34,15 @@ def fit(
     cfg: Train,
     machine: Machine,
     seed: int,
+    background: int,
     on_epoch: OnEpoch = lambda *_: None,
     resume: Path | None = None,
-    background: int = -1,
 ) -> Fit | None:
     """Train `network` in place, from the file `resume` on where there is one, writing it every epoch.
 
     On a CPU the result is the same to the bit, resumed or not. With several processes each calls this, and
     only the one that is to write the outputs gets the result; `on_epoch` is called in that one alone.
-    `background` is the label, if any, that `train.margin` leaves out.
+    `background` is the label that `train.margin` leaves out.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

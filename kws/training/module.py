@@ -43,7 +43,7 @@ class Task(LightningModule):
         val: Dataset,
         cfg: Train,
         seed: int,
-        background: int = -1,
+        background: int,
     ) -> None:
         """Take a network that is ready to train; `train.margin` does not apply to the label `background`."""
         super().__init__()
