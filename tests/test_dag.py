@@ -15,6 +15,7 @@ PLUMBING = {
     "kws/errors.py",
     "kws/files.py",
     "kws/parallel.py",
+    "kws/params.py",
     "kws/types.py",
     "stages/__init__.py",
     "stages/paths.py",
