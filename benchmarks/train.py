@@ -56,6 +56,11 @@ def parameters() -> Params:
         return load_params(Path(folder) / "params.yaml")
 
 
+def background(params: Params) -> int:
+    """Return the number of the background label."""
+    return params.labels.index(params.background)
+
+
 def network(params: Params) -> nn.Module:
     """Return the same untrained network every time."""
     torch.manual_seed(params.seed)
@@ -139,8 +144,8 @@ def against_the_original(params: Params, train: Dataset, val: Dataset) -> None:
 
         cfg = params.train.model_copy(update={"epochs": EPOCHS})
         resume = Path(folder) / "resume.ckpt"
-        background = params.labels.index(params.background)
-        fit(network(params), train, val, cfg, params.trainer, params.seed, background, between_epochs, resume)
+        machine, seed = params.trainer, params.seed
+        fit(network(params), train, val, cfg, machine, seed, background(params), between_epochs, resume)
     ours = sum(now[0] - last[1] for last, now in pairwise(seconds))
     baseline = sum(now[1] - now[0] for now in seconds[1:])
     n = len(train) * (EPOCHS - 1)
@@ -152,10 +157,11 @@ def seconds_of(params: Params, machine: Machine, train: Dataset) -> float:
     """Return how long an epoch takes that is not the first."""
     times: list[float] = []
     cfg = params.train.model_copy(update={"epochs": 2})
-    one, background = some(train, 1), params.labels.index(params.background)
-    fit(
-        network(params), train, one, cfg, machine, 1, background, lambda *_: times.append(time.perf_counter())
-    )
+
+    def stop(*_: object) -> None:
+        times.append(time.perf_counter())
+
+    fit(network(params), train, some(train, 1), cfg, machine, 1, background(params), stop)
     return times[1] - times[0]
 
 
@@ -190,9 +196,8 @@ def memory(params: Params, train: Dataset, val: Dataset) -> None:
     for _ in Batches(many, params.train.batch_size, params.seed):
         pass
     cfg = params.train.model_copy(update={"epochs": 1})
-    steps, some_val = some(many, MANY_STEPS * params.train.batch_size), some(val, VALIDATED)
-    background = params.labels.index(params.background)
-    fit(network(params), steps, some_val, cfg, params.trainer, params.seed, background)
+    steps, held_out = some(many, MANY_STEPS * params.train.batch_size), some(val, VALIDATED)
+    fit(network(params), steps, held_out, cfg, params.trainer, params.seed, background(params))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
     report(f"train_memory_{MANY}_clips", peak, "MB", MEGABYTES)
 

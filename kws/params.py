@@ -118,14 +118,6 @@ def load_params(path: Path, source: str = "params.yaml") -> Params:
     return parse_params(values, source)
 
 
-def _key(error: Any) -> str:
-    """Return where a value stands in params.yaml: `model.blocks` where pydantic says `model.dscnn.blocks`."""
-    first, *rest = map(str, error["loc"] or ["params"])
-    if first == "model":
-        rest = ["name"] if error["type"].startswith("union_tag") else rest[1:]
-    return ".".join([first, *rest])
-
-
 def load_target(folder: Path, name: str) -> Ax630c | Ax650n:
     """Read an Axera target's defaults from conf/target/, for when params.yaml has not chosen it."""
     kinds: dict[str, type[Ax630c] | type[Ax650n]] = {"ax630c": Ax630c, "ax650n": Ax650n}
@@ -133,6 +125,14 @@ def load_target(folder: Path, name: str) -> Ax630c | Ax650n:
         raise UserError(f"{name}: no Axera target, expected one of {', '.join(kinds)}")
     values = YAML(typ="safe", pure=True).load((folder / f"target/{name}.yaml").read_bytes())
     return kinds[name].model_validate(values)
+
+
+def _key(error: Any) -> str:
+    """Return where a value stands in params.yaml: `model.blocks` where pydantic says `model.dscnn.blocks`."""
+    first, *rest = map(str, error["loc"] or ["params"])
+    if first == "model":
+        rest = ["name"] if error["type"].startswith("union_tag") else rest[1:]
+    return ".".join([first, *rest])
 
 
 def _explain(error: Any) -> str:
