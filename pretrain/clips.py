@@ -2,10 +2,12 @@
 
 `python -m pretrain.clips` writes to pretrain/work/clips/: features.npy [clips, frames, n_mels], taught.npy
 float16 [clips, 288], bands.npz (how its front end follows from ours) and clips.csv (word, split); a clip of
-other speech or of background has no word.
+other speech or of background has no word. The embedding hears each clip alone, without noise and room: what
+it hears there is what others are to hear through them.
 """
 
 import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +15,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kws.audio import to_float
-from kws.augment.recipe import Kind, Recipe
-from kws.augment.render import render_block
+from kws.augment.recipe import Clip, Kind, Recipe
+from kws.augment.render import render, render_block
 from kws.augment.sources import Bank, Sources, read_bank
 from kws.features import FrontEnd, features
 from kws.parallel import map_blocks
@@ -28,6 +30,8 @@ CLIPS = Path("pretrain/work/clips")
 COUNT, SEED = 80000, 4
 MATCHED = 1000
 """Clips by which the front ends are compared."""
+FLOOR_DBFS = -80.0
+"""Noise under a clip alone."""
 CHANGED = {"val_share": 0.04, "snr_range": [-6, 22]}
 """What is not as in the user's augmentation."""
 KINDS: dict[Kind, float] = {"keyword": 0.82, "speech": 0.15, "background": 0.03}
@@ -94,9 +98,16 @@ def spoken() -> tuple[dict[str, Bank], dict[str, str]]:
 def block(recipe: Recipe, front_end: FrontEnd, indices: range) -> tuple[list[Row], Features, Features]:
     """Return sources and splits, features and the teacher's answers of consecutive clips."""
     rows, pcm = render_block(recipe, indices)
+    n = recipe.clip_samples
+    quiet = np.stack([render(alone(row), recipe.sources, recipe.rate, n) for row in rows])
     with threadpool_limits(1):
         heard = np.stack([features(to_float(clip), front_end) for clip in pcm]).astype(front_end.dtype)
-    return [(row.source, row.split) for row in rows], heard, teach(pcm).astype(np.float16)
+    return [(row.source, row.split) for row in rows], heard, teach(quiet).astype(np.float16)
+
+
+def alone(clip: Clip) -> Clip:
+    """Return a clip as the same voice says it without noise and room, to a faultless microphone."""
+    return replace(clip, noise=(), rir=-1, eq_db=(), drive_db=0.0, offset=0.0, floor_dbfs=FLOOR_DBFS)
 
 
 if __name__ == "__main__":

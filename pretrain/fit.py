@@ -3,7 +3,8 @@
 `python -m pretrain.fit ENCODER` goes on from those of an encoder: its first epoch changes nothing in them.
 
 Two tasks at once: which word it is, by the angle between a clip's embedding and each word's vector (the
-normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369), and what the teacher hears.
+normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369), and what the teacher hears of
+the same voice alone.
 """
 
 import csv
@@ -29,7 +30,7 @@ from kws.training.loop import arrange
 from kws.training.regularise import mask
 from pretrain.clips import CLIPS
 
-FITTED = Path("pretrain/work/fitted.pt")
+FITTED = CLIPS.parent / "fitted.pt"
 EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 14, 128, 2e-3, 1e-2, 300
 MORE_EPOCHS = 14
 """From an encoder on."""
@@ -43,19 +44,27 @@ STRETCH, MOVE = (0.15, 0.06), (0.12, 0.06)
 
 @dataclass(frozen=True)
 class Clips:
-    """Features [n, frames, mels], word of each or -1, and what the teacher heard, standardised [n, 288]."""
+    """Features [n, frames, mels], word of each or -1, and what the teacher heard, [n, 288]."""
 
     features: NDArray[np.float16]
     words: NDArray[np.int64]
     taught: NDArray[np.float16]
+    mean: Tensor
+    """Of what the teacher heard, float32 [288]."""
+    spread: Tensor
+    """Its standard deviations, float32 [288]."""
+
+    def standard(self, heard: Tensor) -> Tensor:
+        """Return what is heard [batch, 288] in units of its spread."""
+        return (heard - self.mean) / self.spread
 
     def batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield float32 [batch, 1, frames, mels], int64 [batch] and float32 [batch, 288]."""
+        """Yield float32 [batch, 1, frames, mels], int64 [batch] and standardised float32 [batch, 288]."""
         for start in range(0, len(order), BATCH):
             rows = np.sort(order[start : start + BATCH])
             arrays = self.features[rows][:, None], self.words[rows], self.taught[rows]
             features, words, taught = map(torch.from_numpy, arrays)
-            yield features.float(), words, taught.float()
+            yield features.float(), words, self.standard(taught.float())
 
 
 class Pupil(nn.Module):
@@ -80,11 +89,12 @@ def load() -> tuple[Clips, NDArray[np.bool_]]:
     with (CLIPS / "clips.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     numbers = {word: i for i, word in enumerate(sorted({row["word"] for row in rows} - {""}))} | {"": -1}
-    taught = np.load(CLIPS / "taught.npy", allow_pickle=False).astype(np.float32)
-    taught = (taught - taught.mean(0)) / (taught.std(0) + np.float32(1e-3))
+    taught = np.load(CLIPS / "taught.npy", allow_pickle=False)
+    spread, mean = torch.std_mean(torch.from_numpy(taught).float(), 0)
     words = np.array([numbers[row["word"]] for row in rows], np.int64)
     features = np.load(CLIPS / "features.npy", allow_pickle=False)
-    return Clips(features, words, taught.astype(np.float16)), np.array([row["split"] == VAL for row in rows])
+    val = np.array([row["split"] == VAL for row in rows])
+    return Clips(features, words, taught, mean, spread + 1e-3), val
 
 
 def warp(features: Tensor) -> Tensor:
@@ -122,12 +132,7 @@ def main(start: Path | None) -> None:
     pupil = Pupil(network, front_end.n_frames, int(clips.words.max()) + 1, clips.taught.shape[1])
     arrange(pupil, channels_last=True)
     optimiser = torch.optim.AdamW(pupil.parameters(), LR, weight_decay=WEIGHT_DECAY)
-    steps = epochs * -(-len(train) // BATCH)
-
-    def rate(step: int) -> float:
-        return min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    schedule = cosine(optimiser, epochs * -(-len(train) // BATCH), WARMUP)
     for epoch in range(epochs):
         order = rng(1, "pretrain", epoch).permutation(train)
         pupil.train()
@@ -148,6 +153,15 @@ def main(start: Path | None) -> None:
         figures = (" ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)) for rows in (seen, checked))
         print(f"epoch {epoch + 1:2} · loss, words, teacher: train {' · held out '.join(figures)}", flush=True)
         torch.save({name: small(value) for name, value in network.state_dict().items()}, FITTED)
+
+
+def cosine(optimiser: torch.optim.Optimizer, steps: int, warmup: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return a schedule that rises for `warmup` steps, and falls to zero along a cosine."""
+
+    def rate(step: int) -> float:
+        return min(1, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
 
 
 def small(weights: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Join the fitted network and the public one: `python -m pretrain.join` writes pretrain/work/encoder.pt.
+"""Join the fitted network and the denoised one: `python -m pretrain.join` writes pretrain/work/encoder.pt.
 
 Both get a projection in which the clips of a word differ alike in all directions.
 """
@@ -12,23 +12,14 @@ from torch import Tensor, nn
 from kws.checkpoint import Checkpoint, save_checkpoint
 from kws.config import EncoderModel
 from kws.models.encoder import Encoder
-from kws.models.speech import Speech
 from kws.params import load_params
 from pretrain.clips import CLIPS
+from pretrain.denoise import DENOISED
 from pretrain.fit import FITTED, load, small
-from pretrain.teacher import weights
 from pretrain.within import within_class
 
-OUT = Path("pretrain/work/encoder.pt")
+OUT = CLIPS.parent / "encoder.pt"
 BATCH = 64
-
-
-def teach(speech: Speech) -> None:
-    """Give a network the weights of the public embedding, and bands that are like its own."""
-    with np.load(CLIPS / "bands.npz", allow_pickle=False) as bands:
-        values = [bands["weight"], bands["bias"], *weights()]
-    for ours, theirs in zip([*speech.bands.parameters(), *speech.layers.parameters()], values, strict=True):
-        ours.copy_(torch.tensor(theirs))
 
 
 @torch.inference_mode()
@@ -37,7 +28,7 @@ def main() -> None:
     front_end = load_params(Path("params.yaml")).features
     encoder = Encoder(1, front_end.n_mels, n_labels=2).eval()
     encoder.words.load_state_dict(torch.load(FITTED, weights_only=True))
-    teach(encoder.speech)
+    encoder.speech.load_state_dict(torch.load(DENOISED, weights_only=True))
     clips, val = load()
     known = np.flatnonzero(~val & (clips.words >= 0))
     heard: list[tuple[Tensor, Tensor]] = []

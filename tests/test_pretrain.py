@@ -7,12 +7,17 @@ import pytest
 import soundfile
 import torch
 
-from conftest import RATE, ROOT
+from conftest import RATE, ROOT, SEEDS
 from kws.audio import read_recording
+from kws.augment.recipe import Recipe
+from kws.augment.render import render
+from kws.augment.sources import Sources, empty_bank, read_bank, read_words
 from kws.checkpoint import load_checkpoint
 from kws.evaluation.recordings import centre
 from kws.features import features
 from kws.word import find_word
+from pretrain.clips import alone
+from pretrain.denoise import said
 from pretrain.fit import warp
 from pretrain.speak import PIECE, write_speech
 from pretrain.stamps import KEPT_OUT, plain, says_its_text
@@ -107,3 +112,28 @@ def test_each_clip_is_stretched_and_moved_a_little_in_its_own_way():
     assert not torch.equal(warped[0], warped[1]) and warped.shape == clips.shape
     assert (places.amin(0) >= torch.tensor([34, 25])).all()
     assert (places.amax(0) <= torch.tensor([63, 38])).all()
+
+
+def test_a_clip_alone_is_the_same_voice_at_the_same_time_in_silence(params):
+    words = {"SALIR": read_words("SALIR", SEEDS, ROOT / "data/none", RATE, 1.0)}
+    augment = params.augment.model_copy(update={"p_noise": 1.0, "p_reverb": 1.0, "snr_range": [-6, 0]})
+    rooms = np.random.default_rng(0).standard_normal((8, RATE // 4)) * np.exp(-np.arange(RATE // 4) / 500)
+    sources = Sources(words, read_bank(SEEDS / "FONDO", RATE), empty_bank(), rooms.astype(np.float32))
+    recipe = Recipe("SALIR", "SALIR", 30, {"keyword": 1}, 1, augment, RATE, RATE, sources)
+    for clip in map(recipe.draw, range(30)):
+        quiet = alone(clip)
+        assert (quiet.start, quiet.semitones, quiet.duration) == (clip.start, clip.semitones, clip.duration)
+        before, after = (render(row, sources, RATE, RATE).astype(np.float32) for row in (clip, quiet))
+        silence = np.ones(RATE, bool)
+        silence[clip.start : clip.start + clip.length] = False
+        share_before, share_after = ((x[silence] ** 2).mean() / (x**2).mean() for x in (before, after))
+        assert share_before > 0.1 and share_after < 0.01
+
+
+def test_what_a_pupil_hears_comes_in_the_order_of_its_teacher():
+    class Counting:
+        def steps(self, features):
+            return torch.arange(96 * 3).view(1, 96, 3, 1)
+
+    heard = said(Counting(), torch.zeros(1))
+    assert heard.tolist() == [[3 * channel + place for place in range(3) for channel in range(96)]]

@@ -1,7 +1,7 @@
 """What a clip sounds like, by two networks that know other words and other people, as a direction.
 
-One was taught to tell words of synthetic voices apart and hears through noise; the other, a public embedding,
-knows how people differ. Neither is trained on the words of a user: those become prototypes.
+One was taught to tell words of synthetic voices apart; the other, a public embedding that was taught to hear
+through noise, knows how people differ. Neither is trained on the words of a user: those become prototypes.
 """
 
 import torch
@@ -13,7 +13,9 @@ from kws.models.speech import Speech
 from kws.models.words import Words
 
 EMBEDDING = words.WIDTH + speech.WIDTH
-"""Numbers in a direction: half its length is by each network."""
+"""Numbers in a direction."""
+SPEECH = 0.7
+"""What share of a cosine between directions is by the second network."""
 
 
 class Encoder(nn.Module):
@@ -27,7 +29,7 @@ class Encoder(nn.Module):
 
     def embedding(self, features: Tensor) -> Tensor:
         """Return what a clip sounds like: float32 [batch, EMBEDDING] of length 1."""
-        return torch.cat([_half(self.words(features)), _half(self.speech(features))], 1)
+        return torch.cat([_of(self.words(features), 1 - SPEECH), _of(self.speech(features), SPEECH)], 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits."""
@@ -40,7 +42,7 @@ class Encoder(nn.Module):
         self.head.background.requires_grad_(True)
 
 
-def _half(heard: Tensor) -> Tensor:
+def _of(heard: Tensor, share: float) -> Tensor:
     # without the addition it becomes LpNormalization in ONNX, which is reported to fail on NPUs
-    half: Tensor = heard * 0.5**0.5 / (heard.norm(dim=1, keepdim=True) + 1e-6)
-    return half
+    part: Tensor = heard * share**0.5 / (heard.norm(dim=1, keepdim=True) + 1e-6)
+    return part
