@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from dvc.api import DVCFileSystem
+from dvc.scm import RevError
 
 RATES = ("10", "1", "0.5", "0.1")
 HEADER = ["experiment", "words", "closed set", "near misses", "recall at 10/h"]
@@ -37,8 +38,11 @@ def share(value: float | None, interval: list[float] | None) -> str:
 
 
 def metrics_of(name: str) -> dict[str, Any]:
-    """Return all numbers of an experiment, commit or branch."""
-    metrics: dict[str, Any] = json.loads(DVCFileSystem(rev=name).read_text("reports/metrics.json"))
+    """Return all numbers of an experiment, commit or branch; one that is none ends the program."""
+    try:
+        metrics: dict[str, Any] = json.loads(DVCFileSystem(rev=name).read_text("reports/metrics.json"))
+    except (RevError, FileNotFoundError):
+        sys.exit(f"{name}: no experiment, commit or branch with reports/metrics.json; see `dvc exp show`")
     return metrics
 
 

@@ -5,6 +5,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kws.detector import DetectorSpec, write_spec
 from kws.evaluation.events import Outcome
 from kws.evaluation.recordings import load_eval_words, load_near_misses
@@ -30,19 +32,17 @@ def main() -> None:
     model, val = Classifier(paths.ONNX), dataset(params, VAL)
     hits = sum(accuracy(model.logits(x), y) * len(y) for x, y in val.batches(256))
     scores = {"same_source": {"accuracy": hits / len(val)}} | _clips(params, model)
-    if found := _streams(params):
+    found = _streams(params)
+    if found.summary:
         scores["stream"] = found.summary
     write_json(paths.EVALUATION, scores)
-    on = found.summary["threshold"] if found else dict.fromkeys(params.keywords, FALLBACK)
+    on = dict(zip(params.keywords, map(float, found.thresholds), strict=True))
     rules, window_s = params.detector.rules, params.features.clip_s
     write_spec(paths.DETECTOR, DetectorSpec(params.labels, params.background, window_s, rules, on))
-    events = map(asdict, found.outcomes) if found else ()
-    write_table(paths.EVENTS, [field.name for field in fields(Outcome)], events)
-    for path, rows in {
-        paths.DET: found.det if found else [],
-        paths.SCORES: found.histogram if found else [],
-        paths.TIMELINE: found.timeline if found else [],
-    }.items():
+    for path, outcomes in ((paths.EVENTS, found.outcomes), (paths.LOUDEST, found.loudest)):
+        write_table(path, [field.name for field in fields(Outcome)], map(asdict, outcomes))
+    tables = ((paths.DET, found.det), (paths.SCORES, found.histogram), (paths.TIMELINE, found.timeline))
+    for path, rows in tables:
         write_table(path, list(rows[0]) if rows else [], rows)
 
 
@@ -61,13 +61,13 @@ def _clips(params: Params, model: Classifier) -> dict[str, Any]:
     return scores
 
 
-def _streams(params: Params) -> Spotting | None:
+def _streams(params: Params) -> Spotting:
     own = Path(params.data.streams)
     streams = [*read_streams(paths.STREAMS, params.labels), *read_streams(own, params.labels, "recordings")]
     if not streams:
         where = f"{params.data.eval} and {own}"
         warnings.warn(f"{where}: no stream, so every threshold is {FALLBACK}", stacklevel=1)
-        return None
+        return Spotting(np.full(len(params.keywords), FALLBACK))
     rules, front_end = params.detector.rules, params.features
     columns = [params.labels.index(keyword) for keyword in params.keywords]
     scored = score_streams(paths.ONNX, streams, front_end, rules.hop_ms)

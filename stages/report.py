@@ -12,7 +12,7 @@ from kws.headline import columns, headline
 from kws.params import Params, load_params
 from kws.report.charts import shown
 from kws.report.page import Results, render
-from kws.report.sounds import excerpt, listen, read_outcomes, shard_sounds
+from kws.report.sounds import excerpt, listen, outcome_sound, read_outcomes, shard_sounds
 from stages import paths, run
 
 MOST = 200
@@ -62,6 +62,7 @@ def _results(params: Params, metrics: dict[str, Any]) -> Results:
         outcomes=outcomes,
         excerpt=excerpt(find(timeline[0]["stream"]), *part, front_end.sample_rate) if part else None,
         wrong=listen(everything, find, on, front_end, MOST),
+        loudest=[outcome_sound(o, [], find(o.stream), on, front_end) for o in read_outcomes(paths.LOUDEST)],
         shards=[shard_sounds(paths.clips(name), CLIPS, front_end) for name in [*params.labels, paths.HARD]],
     )
 

@@ -31,7 +31,7 @@ from kws.report import charts, numbers
 from kws.report.dag import HEIGHT, WIDTH, draw, find_edges, layers, read_stages
 from kws.report.media import COLOURS, mp3, palette, read_part, spectrogram
 from kws.report.page import Results, render, specs
-from kws.report.sounds import Wrong, changes, clock, listen, worst
+from kws.report.sounds import Wrong, changes, clock, listen, read_outcomes, worst
 from stages import augment, hard, paths, report
 
 PIPELINE = (ROOT / "dvc.yaml").read_text()
@@ -421,7 +421,8 @@ def measured(params):
         for n in (1, 2)
     ]
     events = [dataclasses.asdict(o) for o in found.outcomes]
-    tables = {paths.EVENTS: events, paths.DET: found.det, paths.SCORES: found.histogram}
+    loud = [dataclasses.asdict(o) for o in found.loudest]
+    tables = {paths.EVENTS: events, paths.LOUDEST: loud, paths.DET: found.det, paths.SCORES: found.histogram}
     for path, rows in (tables | {paths.TIMELINE: found.timeline, paths.TRAINING: epochs}).items():
         write_table(path, list(rows[0]), rows)
 
@@ -470,10 +471,12 @@ def test_the_stage_writes_numbers_and_page(project, page):
         "pipeline",
     ):
         assert f'id="{name}"' in page
-    assert page.count("<audio") == 4 * report.CLIPS + 1 + sum(
-        o["kind"] != "hit"
-        for o in report.read_table(project / paths.EVENTS, ("stream", "kind", "said", "heard"))
-    )
+    events, loudest = (read_outcomes(project / path) for path in (paths.EVENTS, paths.LOUDEST))
+    assert {o.kind for o in loudest} == {"false accept"}
+    assert {o.stream for o in loudest}.isdisjoint(o.stream for o in events)
+    wrong = sum(o.kind != "hit" for o in events)
+    assert page.count("<audio") == 4 * report.CLIPS + 1 + wrong + len(loudest)
+    assert "What keeps the threshold up" in page
 
 
 def test_the_page_is_the_same_again_and_knows_neither_place_nor_time(project, page):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kws.detector import Detector, DetectorSpec, Rules, Trigger
-from kws.evaluation.events import list_outcomes, peaks
+from kws.evaluation.events import list_outcomes, loudest, peaks
 from kws.evaluation.matching import FALSE_ACCEPT, HIT, NEAR_MISS, match
-from kws.evaluation.spotting import evaluate_streams
+from kws.evaluation.spotting import LOUDEST, evaluate_streams
 from kws.evaluation.streams import Spoken, Stream
 from kws.evaluation.summary import det_points
 from kws.evaluation.sweep import GRID, Heard, Tally, tally, uniform
@@ -65,6 +65,12 @@ def test_outcomes_by_hand():
     ]
     assert [o.latency for o in outcomes if o.kind == "hit"] == pytest.approx([0.4, -0.4])
     assert [o.score for o in outcomes if o.kind == "miss"] == [0]
+
+
+def test_loudest_are_false_accepts_with_the_highest_score_they_reached():
+    rising = stream(20, [Spoken("A", 2, 2.6)], A=[(3.0, 0.9), (8.0, 0.4), (8.1, 0.7)], B=[(12.0, 0.6)])
+    found = loudest("talk", rising, KEYWORDS, RULES, 1.0, np.array([0.3, 0.3]))
+    assert [(o.heard, round(o.end, 1), o.score) for o in found] == [("A", 8.0, 0.7), ("B", 12.0, 0.6)]
 
 
 def test_peaks_by_hand():
@@ -182,6 +188,9 @@ def test_thresholds_are_chosen_on_one_half_and_measured_on_the_other():
     assert reported.thresholds.tolist() == clean.thresholds.tolist()
     assert reported.summary["fa_per_hour"] > 60 > clean.summary["fa_per_hour"]
     assert tuning.thresholds[0] > 0.995 > clean.thresholds[0]
+    assert reported.loudest == clean.loudest == []
+    assert {o.stream for o in tuning.loudest} == {"1/clean.flac", "3/clean.flac"}
+    assert {(o.heard, o.score) for o in tuning.loudest} == {("A", 0.995)} and len(tuning.loudest) == LOUDEST
 
 
 def test_a_single_voice_cannot_be_halved():

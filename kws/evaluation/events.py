@@ -1,6 +1,6 @@
 """Every word and every event of a stream, for eyes and ears: hits, misses, false accepts, near misses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -67,6 +67,18 @@ def list_outcomes(
             peak = _peak(average, keywords.index(said.label), said.start, said.end, rules, window_s)
             outcomes.append(Outcome(name, "miss", said.label, "", said.start, said.end, peak, None))
     return sorted(outcomes, key=lambda outcome: outcome.start)
+
+
+def loudest(
+    name: str, stream: Heard, keywords: list[str], rules: Rules, window_s: float, on: NDArray[np.float64]
+) -> list[Outcome]:
+    """Return the false accepts of a stream with thresholds `on`, each with the highest score it reached."""
+    average = _average(stream.scores, rules)
+    return [
+        replace(o, score=_peak(average, keywords.index(o.heard), o.end, o.end, rules, window_s))
+        for o in list_outcomes(name, stream, keywords, rules, window_s, on)
+        if o.kind == "false accept"
+    ]
 
 
 def peaks(streams: list[Heard], keywords: list[str], rules: Rules, window_s: float) -> Peaks:

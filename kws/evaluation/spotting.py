@@ -2,31 +2,36 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kws.detector import MovingAverage, Rules
-from kws.evaluation.events import Outcome, list_outcomes, peaks
+from kws.evaluation.events import Outcome, list_outcomes, loudest, peaks
 from kws.evaluation.streams import Stream
 from kws.evaluation.summary import by_condition, det_points, score_histogram, summarise_streams
-from kws.evaluation.sweep import GRID, Heard, tally, uniform
+from kws.evaluation.sweep import GRID, Heard, Tally, tally, uniform
 from kws.evaluation.thresholds import choose_thresholds
+
+LOUDEST = 12
+"""False accepts to name where thresholds are chosen."""
 
 
 @dataclass(frozen=True)
 class Spotting:
-    """What was found; the tables are lists of rows."""
+    """What was found, nothing without a stream; the tables are lists of rows."""
 
     thresholds: NDArray[np.float64]
     """of each keyword"""
-    summary: dict[str, Any]
-    outcomes: list[Outcome]
-    det: list[dict[str, float]]
-    histogram: list[dict[str, float]]
-    timeline: list[dict[str, Any]]
+    summary: dict[str, Any] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    loudest: list[Outcome] = field(default_factory=list)
+    """false accepts where thresholds were chosen, the highest scores first: what keeps the thresholds up"""
+    det: list[dict[str, float]] = field(default_factory=list)
+    histogram: list[dict[str, float]] = field(default_factory=list)
+    timeline: list[dict[str, Any]] = field(default_factory=list)
     """moving averages in the stream with most hits"""
 
 
@@ -45,8 +50,8 @@ def evaluate_streams(
     report = [index for index, stream in enumerate(streams) if not stream.tuning]
     if not tuning:
         warnings.warn("one voice alone: thresholds are measured where they were chosen", stacklevel=2)
-    chosen_on = swept.of(tuning or report)
-    on = choose_thresholds(chosen_on, GRID, target_fa_per_hour)
+    chosen_on = tuning or report
+    on = choose_thresholds(swept.of(chosen_on), GRID, target_fa_per_hour)
     chosen = tally([heard[index] for index in report], keywords, rules, window_s, on[None])
     outcomes = [
         outcome
@@ -60,15 +65,28 @@ def evaluate_streams(
         "threshold": dict(zip(keywords, map(float, on), strict=True)),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
     }
+    low = grid[_row_of(LOUDEST, swept.of(chosen_on))]
+    loud = [
+        outcome
+        for index in chosen_on
+        for outcome in loudest(streams[index].name, heard[index], keywords, rules, window_s, low)
+    ]
     example = report[int(chosen.hits.sum(axis=(1, 2)).argmax())]
     return Spotting(
         on,
         summary,
         outcomes,
+        sorted(loud, key=lambda outcome: -outcome.score)[:LOUDEST],
         det_points(swept.of(report), GRID),
         score_histogram(peaks([heard[index] for index in report], keywords, rules, window_s)),
         _timeline(streams[example].name, heard[example], keywords, rules, window_s),
     )
+
+
+def _row_of(false_accepts: int, swept: Tally) -> int:
+    """Return the highest row with so many false accepts, or else the one with most."""
+    wrong = swept.false_accepts.sum(axis=(0, 2))
+    return int(np.flatnonzero(wrong >= min(false_accepts, wrong.max()))[-1])
 
 
 def _timeline(

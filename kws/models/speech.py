@@ -1,7 +1,8 @@
 """A public embedding of speech that recordings of very many people made: how a clip sounds to it.
 
 Lin, Kilgour, Roblek and Sharifi, "Training Keyword Spotters with Limited and Synthesized Speech Data", ICASSP
-2020 (arXiv:2002.01322): convolutions along bands and along time in turn. The projection after them is ours.
+2020 (arXiv:2002.01322): convolutions along bands and along time in turn. They were taught further, to hear
+through noise; the projection after them is ours.
 """
 
 import torch

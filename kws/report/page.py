@@ -13,7 +13,7 @@ from markupsafe import Markup
 from kws.evaluation.events import Outcome
 from kws.headline import duration, rate
 from kws.report import charts, dag, numbers
-from kws.report.sounds import Excerpt, Shard, Wrong
+from kws.report.sounds import Excerpt, Shard, Sound, Wrong
 
 HERE = Path(__file__).parent
 
@@ -42,6 +42,8 @@ class Results:
     excerpt: Excerpt | None = None
     """the sound of that stream"""
     wrong: list[Wrong] = field(default_factory=list)
+    loudest: list[Sound] = field(default_factory=list)
+    """false accepts where thresholds were chosen"""
     shards: list[Shard] = field(default_factory=list)
 
 

@@ -78,7 +78,7 @@ class Excerpt:
 
 
 def read_outcomes(path: Path) -> list[Outcome]:
-    """Return the rows of reports/events.csv."""
+    """Return the rows of reports/events.csv or of reports/loudest.csv."""
     return [Outcome(**row) for row in read_table(path, ("stream", "kind", "said", "heard"))]
 
 
