@@ -51,7 +51,7 @@ def main() -> None:
             f"epoch {epoch + 1} · error: train {np.mean(seen):.3f} · held out {np.mean(checked):.3f}",
             flush=True,
         )
-    torch.save({name: small(value) for name, value in speech.state_dict().items()}, DENOISED)
+    torch.save(small(speech), DENOISED)
 
 
 def published(n_mels: int) -> Speech:
@@ -60,9 +60,8 @@ def published(n_mels: int) -> Speech:
     with np.load(CLIPS / "bands.npz", allow_pickle=False) as bands:
         values = [bands["weight"], bands["bias"], *weights()]
     with torch.no_grad():
-        for ours, theirs in zip(
-            [*speech.bands.parameters(), *speech.layers.parameters()], values, strict=True
-        ):
+        own = [*speech.bands.parameters(), *speech.layers.parameters()]
+        for ours, theirs in zip(own, values, strict=True):
             ours.copy_(torch.tensor(theirs))
     return speech
 

@@ -152,7 +152,7 @@ def main(start: Path | None) -> None:
             checked = [[x.item() for x in loss_of(pupil, *batch)] for batch in clips.batches(held_out)]
         figures = (" ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)) for rows in (seen, checked))
         print(f"epoch {epoch + 1:2} · loss, words, teacher: train {' · held out '.join(figures)}", flush=True)
-        torch.save({name: small(value) for name, value in network.state_dict().items()}, FITTED)
+        torch.save(small(network), FITTED)
 
 
 def cosine(optimiser: torch.optim.Optimizer, steps: int, warmup: int) -> torch.optim.lr_scheduler.LambdaLR:
@@ -164,9 +164,12 @@ def cosine(optimiser: torch.optim.Optimizer, steps: int, warmup: int) -> torch.o
     return torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
 
 
-def small(weights: Tensor) -> Tensor:
+def small(network: nn.Module) -> dict[str, Tensor]:
     """Return weights in half precision, which costs less than their training noise; counters as they are."""
-    return weights.half().contiguous() if weights.is_floating_point() else weights
+    return {
+        name: value.half().contiguous() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
 
 
 if __name__ == "__main__":

@@ -40,9 +40,8 @@ def main() -> None:
     words = torch.from_numpy(clips.words[known])
     project(encoder.words.project, said, words)
     project(encoder.speech.project, spoken, words)
-    state = {name: small(value) for name, value in encoder.state_dict().items()}
     model = EncoderModel(name="encoder", prototypes=1)
-    save_checkpoint(Checkpoint(state, ["KEYWORD", "FONDO"], model, front_end), OUT)
+    save_checkpoint(Checkpoint(small(encoder), ["KEYWORD", "FONDO"], model, front_end), OUT)
 
 
 def project(layer: nn.Linear | nn.Conv2d, heard: Tensor, words: Tensor) -> None:

@@ -51,7 +51,8 @@ def evaluate_streams(
     if not tuning:
         warnings.warn("one voice alone: thresholds are measured where they were chosen", stacklevel=2)
     chosen_on = tuning or report
-    on = choose_thresholds(swept.of(chosen_on), GRID, target_fa_per_hour)
+    tuned = swept.of(chosen_on)
+    on = choose_thresholds(tuned, GRID, target_fa_per_hour)
     chosen = tally([heard[index] for index in report], keywords, rules, window_s, on[None])
     outcomes = [
         outcome
@@ -65,7 +66,7 @@ def evaluate_streams(
         "threshold": dict(zip(keywords, map(float, on), strict=True)),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
     }
-    low = grid[_row_of(LOUDEST, swept.of(chosen_on))]
+    low = grid[_row_of(LOUDEST, tuned)]
     loud = [
         outcome
         for index in chosen_on
