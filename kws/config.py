@@ -235,12 +235,14 @@ class DetectorConfig(Section):
     hold_ms: Annotated[float, Field(gt=0, le=5000)]
     refractory_ms: Annotated[float, Field(gt=0, le=60000)]
     release: Annotated[float, Field(gt=0, le=1)]
+    level_ms: Annotated[float, Field(gt=0, le=60000)]
+    level_floor: Annotated[float, Field(ge=-14, le=20)]
     target_fa_per_hour: Annotated[float, Field(ge=0)]
 
     @property
     def rules(self) -> Rules:
         """All but the target rate, from which the thresholds follow."""
-        return Rules(self.hop_ms, self.smooth_ms, self.hold_ms, self.refractory_ms, self.release)
+        return Rules(**self.model_dump(exclude={"target_fa_per_hour"}))
 
 
 class Host(Section):

@@ -1,11 +1,13 @@
 """From scores to events: when is a keyword said to have been heard. numpy only.
 
-A moving average over windows; a keyword fires when its average reaches `on` and stays there long enough, and
-may fire again only after it has fallen below `off` (hysteresis); after an event nothing fires for a while
-(refractory time), so that one utterance gives one event.
+From all keywords is taken what all of them have got in the last moment; then follows a moving average over
+windows. A keyword fires when its average reaches `on` and stays there long enough, and may fire again only
+after it has fallen below `off` (hysteresis); after an event nothing fires for a while (refractory time), so
+that one utterance gives one event.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from kws.files import write_json
 
 Scores = NDArray[np.floating]
 """Probabilities of keywords: [windows, keywords]."""
+
+SUREST = 1e-6
+"""Least probability that a level counts: float32 ones near 1 tell no more."""
 
 Fired = tuple[int, int, int, float]
 """Window, row, keyword and score."""
@@ -35,6 +40,10 @@ class Rules:
     """after an event, in which nothing fires"""
     release: float
     """`off` as a share of `on`"""
+    level_ms: float
+    """time constant of the level: the mean log-odds, against the background, of all keywords"""
+    level_floor: float
+    """log-odds: what the level exceeds them by is taken from each keyword's; beyond 14 nothing is"""
 
     def windows(self, ms: float) -> int:
         """Return how many windows a time spans, one at least."""
@@ -68,17 +77,45 @@ class Event:
     score: float
 
 
-class MovingAverage:
-    """The mean over the last windows of a stream; before the first one scores were 0."""
+class Level:
+    """What keywords get anyway: speech that is like no keyword in particular is a little like all of them.
 
-    def __init__(self, span: int, keywords: int) -> None:
-        """Average over `span` windows of so many keywords."""
-        self._recent = np.zeros((span - 1, keywords))
+    Scores less what others get from the same sound, as in the T-norm of Auckenthaler, Carey and Lloyd-Thomas,
+    "Score Normalization for Text-Independent Speaker Verification Systems", Digital Signal Processing 10
+    (2000). Here the others are the keywords, themselves included, over a moment.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        """Start a stream at the floor."""
+        self._share = 1 - math.exp(-rules.hop_ms / rules.level_ms)
+        self._floor = self._level = rules.level_floor
+
+    def push(self, scores: Scores) -> NDArray[np.float64]:
+        """Return what is left of the scores of the next windows, [n, keywords]."""
+        likely = scores.astype(np.float64)
+        any_ = likely.sum(axis=1, keepdims=True)
+        odds = np.log(np.maximum(likely, SUREST)) - np.log(np.maximum(1 - any_, SUREST))
+        levels = np.empty_like(any_)
+        for index, mean in enumerate(odds.mean(axis=1)):
+            self._level += self._share * (mean - self._level)
+            levels[index] = self._level
+        share = np.exp(-np.maximum(levels - self._floor, 0))  # of the odds
+        left: NDArray[np.float64] = likely * share / (1 - (1 - share) * any_)
+        return left
+
+
+class Averages:
+    """What thresholds are compared with: means over the last windows; before the first one scores were 0."""
+
+    def __init__(self, rules: Rules, keywords: int) -> None:
+        """Start a stream at time 0."""
+        self._level = Level(rules)
+        self._recent = np.zeros((rules.windows(rules.smooth_ms) - 1, keywords))
 
     def push(self, scores: Scores) -> NDArray[np.float64]:
         """Return the averages at the next windows, [n, keywords]."""
         span = len(self._recent) + 1
-        known = np.concatenate([self._recent, scores])
+        known = np.concatenate([self._recent, self._level.push(scores)])
         self._recent = known[len(scores) :]
         # added in this order whatever the chunking, so that every chunking rounds alike
         return sum((known[i : i + len(scores)] for i in range(span)), np.zeros(scores.shape)) / span
@@ -91,7 +128,7 @@ class Trigger:
         """Take thresholds `on`, [rows, keywords]."""
         self._on, self._off = on, rules.release * on
         self._hold, self._rest = rules.windows(rules.hold_ms), rules.windows(rules.refractory_ms)
-        self._average = MovingAverage(rules.windows(rules.smooth_ms), on.shape[1])
+        self._averages = Averages(rules, on.shape[1])
         self._held = np.zeros(on.shape, np.int64)
         self._armed = np.ones(on.shape, bool)
         self._resting_until = np.zeros(len(on), np.int64)
@@ -100,7 +137,7 @@ class Trigger:
     def push(self, scores: Scores) -> Triggers:
         """Return what fires in the next windows, [n, keywords]."""
         fired: list[Fired] = []
-        for average in self._average.push(scores):
+        for average in self._averages.push(scores):
             high = average >= self._on
             self._held = (self._held + 1) * high
             self._armed |= average < self._off

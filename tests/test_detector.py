@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kws.detector import Detector, DetectorSpec, Event, Rules, Trigger, read_spec, write_spec
+from kws.detector import Averages, Detector, DetectorSpec, Event, Rules, Trigger, read_spec, write_spec
 
-PLAIN = Rules(hop_ms=100, smooth_ms=100, hold_ms=100, refractory_ms=100, release=0.5)
+PLAIN = Rules(
+    hop_ms=100, smooth_ms=100, hold_ms=100, refractory_ms=100, release=0.5, level_ms=1000, level_floor=20
+)
 
 
 def spec(rules=PLAIN, **on):
@@ -66,6 +68,33 @@ def test_scores_are_averaged_and_were_nothing_before_the_stream():
     assert heard([0.8, 0.0, 0.8, 0], rules=rules(smooth_ms=300)) == []
 
 
+def averages(scores, rules=PLAIN):
+    return Averages(rules, 2).push(np.array(scores, np.float32))
+
+
+def test_nothing_is_taken_up_to_the_floor():
+    assert (
+        averages([[0.5, 0.01], [0, 0], [1, 0]]).tolist() == np.float32([[0.5, 0.01], [0, 0], [1, 0]]).tolist()
+    )
+    quiet = np.full((50, 2), np.exp(-8))
+    assert averages(quiet, rules(level_floor=-7)) == pytest.approx(quiet, rel=1e-6)
+
+
+def test_what_the_level_exceeds_the_floor_by_is_taken_from_the_log_odds():
+    """Odds of 1/4 for both keywords, for long: of them is left what the floor is."""
+    left = averages(np.full((200, 2), 1 / 6), rules(level_floor=np.log(1 / 40)))
+    assert left[-1] / (1 - left[-1].sum()) == pytest.approx(1 / 40, rel=1e-4)
+    assert left[0] == pytest.approx(1 / 6, abs=0.04)  # it takes a second
+
+
+def test_a_keyword_stands_out_where_all_of_them_are_likely_a_little():
+    """The same score of A counts for less in speech that was a little like B too."""
+    alone = [[0.001, 0.001]] * 20 + [[0.6, 0.001]]
+    among = [[0.15, 0.15]] * 20 + [[0.6, 0.15]]
+    levelled = rules(level_floor=-7)
+    assert averages(among, levelled)[-1, 0] < 0.1 < 0.4 < averages(alone, levelled)[-1, 0]
+
+
 scores = arrays(np.float32, st.tuples(st.integers(0, 60), st.just(3)), elements=st.floats(0, 1, width=32))
 any_rules = st.builds(
     Rules,
@@ -74,6 +103,8 @@ any_rules = st.builds(
     hold_ms=st.integers(100, 300),
     refractory_ms=st.integers(100, 1500),
     release=st.floats(0.1, 1),
+    level_ms=st.integers(100, 3000),
+    level_floor=st.floats(-10, 20),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.detector import MovingAverage, Rules, Scores, Trigger
+from kws.detector import Averages, Rules, Scores, Trigger
 from kws.evaluation.matching import GRACE_S, HIT, NEAR_MISS, match
 from kws.evaluation.sweep import Heard
 
@@ -102,7 +102,7 @@ def peaks(streams: list[Heard], keywords: list[str], rules: Rules, window_s: flo
 
 
 def _average(scores: Scores, rules: Rules) -> NDArray[np.float64]:
-    return MovingAverage(rules.windows(rules.smooth_ms), scores.shape[1]).push(scores)
+    return Averages(rules, scores.shape[1]).push(scores)
 
 
 def _windows(start: float, end: float, rules: Rules, window_s: float) -> slice:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.detector import Detector, Event, MovingAverage
+from kws.detector import Averages, Detector, Event
 from kws.runtime.kit import Kit
 from kws.runtime.scoring import Gate, Scorer
 from kws.types import Audio, Logits
@@ -30,7 +30,7 @@ class Spotter:
         spec, rules = kit.detector, kit.detector.rules
         self._scorer = Scorer(kit.model, kit.front_end, rules.hop_ms, gate)
         self._detector = Detector(spec)
-        self._average = MovingAverage(rules.windows(rules.smooth_ms), len(spec.keywords))
+        self._averages = Averages(rules, len(spec.keywords))
         self._columns = [spec.labels.index(keyword) for keyword in spec.keywords]
         self.windows = 0
         """how many have been heard"""
@@ -39,7 +39,7 @@ class Spotter:
         """Hear float32 [samples] in -1..1."""
         probabilities = self._scorer.push(audio)
         self.windows += len(probabilities)
-        averages = self._average.push(probabilities[:, self._columns])
+        averages = self._averages.push(probabilities[:, self._columns])
         return Heard(probabilities, averages, self._detector.push(probabilities))
 
 
