@@ -19,8 +19,10 @@ from kws.files import write_json
 Scores = NDArray[np.floating]
 """Probabilities of keywords: [windows, keywords]."""
 
-SUREST = 1e-6
-"""Least probability that a level counts: float32 ones near 1 tell no more."""
+LEAST = 1e-6
+"""Probability, below which none counts in a level: float32 ones near 1 tell no more."""
+MOST = -2.0
+"""Log-odds, above which none counts in a level: a keyword that is heard must not drown the next one."""
 
 Fired = tuple[int, int, int, float]
 """Window, row, keyword and score."""
@@ -43,7 +45,7 @@ class Rules:
     level_ms: float
     """time constant of the level: the mean log-odds, against the background, of all keywords"""
     level_floor: float
-    """log-odds: what the level exceeds them by is taken from each keyword's; beyond 14 nothing is"""
+    """log-odds: what the level exceeds them by is taken from each keyword's; from -2 on nothing is"""
 
     def windows(self, ms: float) -> int:
         """Return how many windows a time spans, one at least."""
@@ -94,9 +96,9 @@ class Level:
         """Return what is left of the scores of the next windows, [n, keywords]."""
         likely = scores.astype(np.float64)
         any_ = likely.sum(axis=1, keepdims=True)
-        odds = np.log(np.maximum(likely, SUREST)) - np.log(np.maximum(1 - any_, SUREST))
+        odds = np.log(np.maximum(likely, LEAST)) - np.log(np.maximum(1 - any_, LEAST))
         levels = np.empty_like(any_)
-        for index, mean in enumerate(odds.mean(axis=1)):
+        for index, mean in enumerate(np.minimum(odds, MOST).mean(axis=1)):
             self._level += self._share * (mean - self._level)
             levels[index] = self._level
         share = np.exp(-np.maximum(levels - self._floor, 0))  # of the odds

@@ -12,7 +12,7 @@ from kws.detector import Detector, DetectorSpec, Rules
 from kws.runtime.recorder import Recorder
 from kws.runtime.spotter import Heard
 
-SPEC = DetectorSpec(["A", "FONDO"], "FONDO", 1.0, Rules(100, 100, 100, 1000, 0.7, 1000, 20), {"A": 0.8})
+SPEC = DetectorSpec(["A", "FONDO"], "FONDO", 1.0, Rules(100, 100, 100, 1000, 0.7, 1000, 0), {"A": 0.8})
 SECONDS = 12
 
 

@@ -12,7 +12,7 @@ from kws.runtime.screen import Screen, level_dbfs
 from kws.runtime.spotter import Heard
 
 SPEC = DetectorSpec(
-    ["A", "B", "FONDO"], "FONDO", 1.0, Rules(100, 100, 100, 100, 0.7, 1000, 20), {"A": 0.5, "B": 2.0}
+    ["A", "B", "FONDO"], "FONDO", 1.0, Rules(100, 100, 100, 100, 0.7, 1000, 0), {"A": 0.5, "B": 2.0}
 )
 
 

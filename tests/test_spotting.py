@@ -16,7 +16,7 @@ from kws.evaluation.thresholds import NEVER, choose_thresholds
 
 KEYWORDS = ["A", "B"]
 RULES = Rules(
-    hop_ms=100, smooth_ms=100, hold_ms=100, refractory_ms=500, release=0.5, level_ms=1000, level_floor=20
+    hop_ms=100, smooth_ms=100, hold_ms=100, refractory_ms=500, release=0.5, level_ms=1000, level_floor=0
 )
 
 
