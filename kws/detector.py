@@ -1,9 +1,9 @@
 """From scores to events: when is a keyword said to have been heard. numpy only.
 
-From all keywords is taken what all of them have got in the last moment; then follows a moving average over
-windows. A keyword fires when its average reaches `on` and stays there long enough, and may fire again only
-after it has fallen below `off` (hysteresis); after an event nothing fires for a while (refractory time), so
-that one utterance gives one event.
+Scores are taken relative to a level that all keywords share, and averaged over windows. A keyword fires when
+its average reaches `on` and stays there long enough, and may fire again only after it has fallen below `off`
+(hysteresis); after an event nothing fires for a while (refractory time), so that one utterance gives one
+event.
 """
 
 import json
@@ -20,9 +20,9 @@ Scores = NDArray[np.floating]
 """Probabilities of keywords: [windows, keywords]."""
 
 LEAST = 1e-6
-"""Probability, below which none counts in a level: float32 ones near 1 tell no more."""
+"""Probability that counts in a level for all below it: float32 ones near 1 tell no more."""
 MOST = -2.0
-"""Log-odds, above which none counts in a level: a keyword that is heard must not drown the next one."""
+"""Log-odds that count in a level for all above them: a keyword that is heard must not drown the next one."""
 
 Fired = tuple[int, int, int, float]
 """Window, row, keyword and score."""
@@ -45,7 +45,7 @@ class Rules:
     level_ms: float
     """time constant of the level: the mean log-odds, against the background, of all keywords"""
     level_floor: float
-    """log-odds: what the level exceeds them by is taken from each keyword's; from -2 on nothing is"""
+    """log-odds; what the level exceeds it by is taken from each keyword's, nothing where it is -2 or more"""
 
     def windows(self, ms: float) -> int:
         """Return how many windows a time spans, one at least."""
@@ -89,7 +89,7 @@ class Level:
 
     def __init__(self, rules: Rules) -> None:
         """Start a stream at the floor."""
-        self._share = 1 - math.exp(-rules.hop_ms / rules.level_ms)
+        self._pace = 1 - math.exp(-rules.hop_ms / rules.level_ms)
         self._floor = self._level = rules.level_floor
 
     def push(self, scores: Scores) -> NDArray[np.float64]:
@@ -99,10 +99,10 @@ class Level:
         odds = np.log(np.maximum(likely, LEAST)) - np.log(np.maximum(1 - any_, LEAST))
         levels = np.empty_like(any_)
         for index, mean in enumerate(np.minimum(odds, MOST).mean(axis=1)):
-            self._level += self._share * (mean - self._level)
+            self._level += self._pace * (mean - self._level)
             levels[index] = self._level
-        share = np.exp(-np.maximum(levels - self._floor, 0))  # of the odds
-        left: NDArray[np.float64] = likely * share / (1 - (1 - share) * any_)
+        kept = np.exp(-np.maximum(levels - self._floor, 0))  # of the odds
+        left: NDArray[np.float64] = likely * kept / (1 - (1 - kept) * any_)
         return left
 
 
