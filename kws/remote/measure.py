@@ -204,7 +204,9 @@ def _pack(path: Path, axmodel: Path, inputs: Path) -> int:
     """Write the archive that goes to the board and return its length in bytes."""
 
     def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        return member.replace(uid=0, gid=0, uname="", gname="", deep=False)
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        return member
 
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         tar.add(axmodel, "kws.axmodel", filter=anonymous)
