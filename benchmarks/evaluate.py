@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 from kws.audio import audio_files, read_audio
+from kws.detector import Averages
 from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
 from kws.evaluation.sweep import GRID, Heard, tally, uniform
@@ -47,8 +48,9 @@ def main() -> None:
         scored = score_streams(Path("models/kws.onnx"), streams, front_end, rules.hop_ms)
         report("score one hour of streams", perf_counter() - start, "s")
     columns = [params.labels.index(keyword) for keyword in params.keywords]
-    heard = [Heard(seconds, scores[:, columns], []) for seconds, scores in scored]
     start = perf_counter()
+    averages = [Averages(rules, len(columns)).push(scores[:, columns]) for _, scores in scored]
+    heard = [Heard(seconds, mean, []) for (seconds, _), mean in zip(scored, averages, strict=True)]
     tally(heard, params.keywords, rules, front_end.clip_s, uniform(GRID, params.keywords))
     report(f"sweep {len(GRID)} thresholds over it", perf_counter() - start, "s")
 

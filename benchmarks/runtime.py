@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from kws.audio import audio_files, read_audio
 from kws.benchmark import summarise, time_calls
-from kws.detector import Detector
+from kws.detector import Averages, Detector
 from kws.features import features
 from kws.inference import Classifier, softmax
 from kws.runtime.gate import AutomaticGain, SpeechGate
@@ -70,8 +70,10 @@ def main() -> None:
         host = Path("models/host/kws.onnx")
         if host.is_file():
             timed("inference, INT8 on the host", Classifier(host).logits, batches, hop_ms)
-        scores = [softmax(kit.model.logits(batch)) for batch in batches]
-        timed("detector", Detector(kit.detector).push, scores, hop_ms)
+        columns = [kit.detector.labels.index(keyword) for keyword in kit.detector.keywords]
+        scores = [softmax(kit.model.logits(batch))[:, columns] for batch in batches]
+        averages, detector = Averages(kit.detector.rules, len(columns)), Detector(kit.detector)
+        timed("detector", lambda of: detector.push(averages.push(of)), scores, hop_ms)
         timed("voice-activity gate", SpeechGate(front_end, hop_ms).push, hops, hop_ms)
         timed("automatic gain", AutomaticGain(rate).push, hops, hop_ms)
 

@@ -130,16 +130,15 @@ class Trigger:
         """Take thresholds `on`, [rows, keywords]."""
         self._on, self._off = on, rules.release * on
         self._hold, self._rest = rules.windows(rules.hold_ms), rules.windows(rules.refractory_ms)
-        self._averages = Averages(rules, on.shape[1])
         self._held = np.zeros(on.shape, np.int64)
         self._armed = np.ones(on.shape, bool)
         self._resting_until = np.zeros(len(on), np.int64)
         self._time = 0
 
-    def push(self, scores: Scores) -> Triggers:
-        """Return what fires in the next windows, [n, keywords]."""
+    def push(self, averages: NDArray[np.float64]) -> Triggers:
+        """Return what fires in the next windows, given their averages, [n, keywords]."""
         fired: list[Fired] = []
-        for average in self._averages.push(scores):
+        for average in averages:
             high = average >= self._on
             self._held = (self._held + 1) * high
             self._armed |= average < self._off
@@ -201,12 +200,11 @@ class Detector:
     def __init__(self, spec: DetectorSpec) -> None:
         """Start a stream at time 0."""
         self._spec = spec
-        self._columns = [spec.labels.index(keyword) for keyword in spec.keywords]
         self._trigger = Trigger(spec.rules, np.array([[spec.on[keyword] for keyword in spec.keywords]]))
 
-    def push(self, probabilities: Scores) -> list[Event]:
-        """Return the events that end in the next windows, given their probabilities, [n, labels]."""
-        fired = self._trigger.push(probabilities[:, self._columns])
+    def push(self, averages: NDArray[np.float64]) -> list[Event]:
+        """Return the events that end in the next windows, given their averages, [n, keywords]."""
+        fired = self._trigger.push(averages)
         ends = fired.ends(self._spec.rules, self._spec.window_s)
         return [
             Event(self._spec.keywords[keyword], float(end - self._spec.window_s), float(end), float(score))

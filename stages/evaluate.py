@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kws.detector import DetectorSpec, write_spec
+from kws.detector import Averages, DetectorSpec, write_spec
 from kws.evaluation.events import Outcome
 from kws.evaluation.recordings import load_eval_words, load_near_misses
 from kws.evaluation.scoring import score_streams
@@ -68,12 +68,12 @@ def _streams(params: Params) -> Spotting:
         where = f"{params.data.eval} and {own}"
         warnings.warn(f"{where}: no stream, so every threshold is {FALLBACK}", stacklevel=1)
         return Spotting(np.full(len(params.keywords), FALLBACK))
-    rules, front_end = params.detector.rules, params.features
+    rules, target = params.detector.rules, params.detector.target_fa_per_hour
     columns = [params.labels.index(keyword) for keyword in params.keywords]
-    scored = score_streams(paths.ONNX, streams, front_end, rules.hop_ms)
-    heard = [Heard(s, p[:, columns], x.spoken) for (s, p), x in zip(scored, streams, strict=True)]
-    target = params.detector.target_fa_per_hour
-    return evaluate_streams(streams, heard, params.keywords, rules, front_end.clip_s, target)
+    scored = score_streams(paths.ONNX, streams, params.features, rules.hop_ms)
+    averages = [Averages(rules, len(columns)).push(p[:, columns]) for _, p in scored]
+    heard = [Heard(s, a, x.spoken) for (s, _), a, x in zip(scored, averages, streams, strict=True)]
+    return evaluate_streams(streams, heard, params.keywords, rules, params.features.clip_s, target)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ def record(folder, audio, peaks, block=RATE // 10):
         part = audio[start : start + block]
         total = max(0, (start + len(part) - RATE) // 1600 + 1)
         scores = np.array([peaks.get(round(1 + w / 10, 1), 0.0) for w in range(windows, total)])
-        probabilities, windows = np.stack([scores, 1 - scores], axis=1), total
-        recorder.push(part, Heard(probabilities, scores[:, None], detector.push(probabilities)))
+        averages, windows = scores[:, None], total
+        recorder.push(part, Heard(averages, detector.push(averages)))
     recorder.close()
     return recorder
 

@@ -18,7 +18,7 @@ from conftest import RATE, ROOT
 from kws.audio import read_audio
 from kws.augment.recipe import Clip
 from kws.compose import compose
-from kws.detector import DetectorSpec, write_spec
+from kws.detector import Averages, DetectorSpec, write_spec
 from kws.errors import UserError
 from kws.evaluation.events import Outcome
 from kws.evaluation.spotting import evaluate_streams
@@ -381,14 +381,14 @@ def dialogue(keywords, gap_s):
     return audio + 0.01 * rng.standard_normal(len(audio)).astype(np.float32), spoken
 
 
-def scores(seconds, spoken, keywords, params):
-    """Probabilities of a model that hears all but the last word, and one word more at the end."""
+def averages(seconds, spoken, keywords, params):
+    """What a model makes of it that hears all but the last word, and one word more at the end."""
     rows = np.zeros((int((seconds - 1) * 1000 / params.detector.hop_ms) + 1, len(keywords)))
     for word in spoken[:-1]:
         last = int((word.end - 1) * 1000 / params.detector.hop_ms)
         rows[max(0, last - 2) : last + 4, keywords.index(word.label)] = 0.9
     rows[-4:, 0] = 0.8
-    return rows
+    return Averages(params.detector.rules, len(keywords)).push(rows)
 
 
 def measured(params):
@@ -402,7 +402,7 @@ def measured(params):
     write_labels(paths.STREAMS / "labels.csv", labels)
     streams = read_streams(paths.STREAMS, params.labels)
     seconds, rules = len(audio) / RATE, params.detector.rules
-    heard = [Heard(seconds, scores(seconds, s.spoken, params.keywords, params), s.spoken) for s in streams]
+    heard = [Heard(seconds, averages(seconds, s.spoken, params.keywords, params), s.spoken) for s in streams]
     found = evaluate_streams(streams, heard, params.keywords, rules, params.features.clip_s, 1000)
     confusion = {k: {label: 5 * (label == k) for label in params.labels} for k in params.keywords}
     words = {"n": 10, "accuracy": 1.0, "interval": [0.7, 1.0], "recall": dict.fromkeys(params.keywords, 1.0)}

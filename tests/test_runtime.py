@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from conftest import RATE, ROOT, changed
 from kits import LABELS, SPEC, write_models
-from kws.detector import Trigger
+from kws.detector import Averages, Trigger
 from kws.errors import UserError
 from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
@@ -92,7 +92,7 @@ def test_spot_finds_exactly_the_events_of_the_evaluation(capsys, models, kit, st
     evaluated = Stream(path, path.name, "voice", "clean", False, [])
     (_, scores), *_ = score_streams(models / "kws.onnx", [evaluated], kit.front_end, SPEC.rules.hop_ms)
     on = np.array([[SPEC.on[keyword] for keyword in SPEC.keywords]])
-    fired = Trigger(SPEC.rules, on).push(scores[:, :2])
+    fired = Trigger(SPEC.rules, on).push(Averages(SPEC.rules, 2).push(scores[:, :2]))
     ends = fired.ends(SPEC.rules, SPEC.window_s)
     expected = [(SPEC.keywords[k], e, s) for k, e, s in zip(fired.keyword, ends, fired.score, strict=True)]
     assert len(expected) > 4

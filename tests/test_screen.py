@@ -28,7 +28,7 @@ def picture(heard, audio=None, faults=None):
 
 
 def part(a, b, *events):
-    return Heard(np.zeros((1, 3), np.float32), np.array([[a, b]]), list(events))
+    return Heard(np.array([[a, b]]), list(events))
 
 
 def test_it_shows_the_last_scores_against_their_thresholds():

@@ -20,7 +20,7 @@ def event(label="SALIR", end=3.0):
 
 
 def push(sink, *events):
-    sink.push(np.zeros(0, np.float32), Heard(np.zeros((0, 3)), np.zeros((0, 2)), list(events)))
+    sink.push(np.zeros(0, np.float32), Heard(np.zeros((0, 2)), list(events)))
 
 
 def test_lines_for_people_and_for_programs():

@@ -183,7 +183,7 @@ def test_thresholds_are_chosen_on_one_half_and_measured_on_the_other():
     def noisy(which):
         streams = random_streams(4, perfect)
         for index in which:
-            streams[index].scores[np.arange(30, 2900, 290), 0] = 0.995
+            streams[index].averages[np.arange(30, 2900, 290), 0] = 0.995
         return evaluated(streams)
 
     clean, reported, tuning = noisy([]), noisy([0, 2]), noisy([1, 3])
@@ -267,6 +267,6 @@ def test_outcomes_are_the_events_of_the_detector():
     on = {"A": 0.7, "B": 0.8}
     outcomes = list_outcomes("x", guessed, KEYWORDS, RULES, 1.0, np.array([0.7, 0.8]))
     spec = DetectorSpec(["A", "B", "FONDO"], "FONDO", 1.0, RULES, on)
-    events = Detector(spec).push(np.pad(guessed.scores, ((0, 0), (0, 1))))
+    events = Detector(spec).push(guessed.averages)
     assert len(events) == sum(o.kind != "miss" for o in outcomes) > 20
     assert sorted(e.score for e in events) == sorted(o.score for o in outcomes if o.kind != "miss")

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.detector import Averages, Rules, Scores, Trigger
+from kws.detector import Rules, Trigger
 from kws.evaluation.matching import GRACE_S, HIT, NEAR_MISS, match
 from kws.evaluation.sweep import Heard
 
@@ -45,7 +45,7 @@ def list_outcomes(
     name: str, stream: Heard, keywords: list[str], rules: Rules, window_s: float, on: NDArray[np.float64]
 ) -> list[Outcome]:
     """Return what happened in a stream with thresholds `on`, [keywords], in order of time."""
-    fired = Trigger(rules, on[None]).push(stream.scores)
+    fired = Trigger(rules, on[None]).push(stream.averages)
     ends = fired.ends(rules, window_s)
     found = match(fired, ends, stream.spoken, keywords)
     outcomes = []
@@ -61,10 +61,9 @@ def list_outcomes(
         else:
             start = float(end) - window_s
             outcomes.append(Outcome(name, "false accept", "", heard, start, float(end), float(score), None))
-    average = _average(stream.scores, rules)
     for index, said in enumerate(stream.spoken):
         if said.label in keywords and index not in found.word:
-            peak = _peak(average, keywords.index(said.label), said.start, said.end, rules, window_s)
+            peak = _peak(stream.averages, keywords.index(said.label), said.start, said.end, rules, window_s)
             outcomes.append(Outcome(name, "miss", said.label, "", said.start, said.end, peak, None))
     return sorted(outcomes, key=lambda outcome: outcome.start)
 
@@ -73,9 +72,8 @@ def loudest(
     name: str, stream: Heard, keywords: list[str], rules: Rules, window_s: float, on: NDArray[np.float64]
 ) -> list[Outcome]:
     """Return the false accepts of a stream with thresholds `on`, each with the highest score it reached."""
-    average = _average(stream.scores, rules)
     return [
-        replace(o, score=_peak(average, keywords.index(o.heard), o.end, o.end, rules, window_s))
+        replace(o, score=_peak(stream.averages, keywords.index(o.heard), o.end, o.end, rules, window_s))
         for o in list_outcomes(name, stream, keywords, rules, window_s, on)
         if o.kind == "false accept"
     ]
@@ -85,7 +83,7 @@ def peaks(streams: list[Heard], keywords: list[str], rules: Rules, window_s: flo
     """Return the highest scores: a keyword's own in its interval, any keyword's elsewhere."""
     found = Peaks([], [], [])
     for stream in streams:
-        average = _average(stream.scores, rules)
+        average = stream.averages
         free = np.ones(len(average), bool)
         for said in stream.spoken:
             own = keywords.index(said.label) if said.label in keywords else None
@@ -99,10 +97,6 @@ def peaks(streams: list[Heard], keywords: list[str], rules: Rules, window_s: flo
             if free[part].any():
                 found.other.append(float(highest[part][free[part]].max()))
     return found
-
-
-def _average(scores: Scores, rules: Rules) -> NDArray[np.float64]:
-    return Averages(rules, scores.shape[1]).push(scores)
 
 
 def _windows(start: float, end: float, rules: Rules, window_s: float) -> slice:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.detector import Averages, Rules
+from kws.detector import Rules
 from kws.evaluation.events import Outcome, list_outcomes, loudest, peaks
 from kws.evaluation.streams import Stream
 from kws.evaluation.summary import by_condition, det_points, score_histogram, summarise_streams
@@ -93,9 +93,8 @@ def _row_of(false_accepts: int, swept: Tally) -> int:
 def _timeline(
     name: str, heard: Heard, keywords: list[str], rules: Rules, window_s: float
 ) -> list[dict[str, Any]]:
-    average = Averages(rules, len(keywords)).push(heard.scores)
     return [
         {"stream": name, "time": round(index * rules.hop_ms / 1000 + window_s, 3)}
         | {keyword: round(float(score), 3) for keyword, score in zip(keywords, row, strict=True)}
-        for index, row in enumerate(average)
+        for index, row in enumerate(heard.averages)
     ]

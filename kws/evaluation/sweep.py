@@ -21,8 +21,8 @@ class Heard:
     """One stream as a model heard it."""
 
     seconds: float
-    scores: Scores
-    """probabilities of keywords, [windows, keywords]"""
+    averages: NDArray[np.float64]
+    """what thresholds are compared with, [windows, keywords]"""
     spoken: list[Spoken]
 
 
@@ -84,7 +84,7 @@ def tally(streams: list[Heard], keywords: list[str], rules: Rules, window_s: flo
     hits, false_accepts = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     near_accepts = np.zeros(shape[:2], np.int64)
     for index, stream in enumerate(streams):
-        fired = Trigger(rules, on).push(stream.scores)
+        fired = Trigger(rules, on).push(stream.averages)
         found = match(fired, fired.ends(rules, window_s), stream.spoken, keywords)
         for counts, outcome in ((hits, HIT), (false_accepts, FALSE_ACCEPT)):
             which = found.outcome == outcome

@@ -44,7 +44,7 @@ class Recorder:
         self._end += len(audio)
         self._heard += heard.events
         self._waiting += [("events", event) for event in heard.events]
-        self._waiting += [("near_misses", near) for near in self._near.push(heard.probabilities)]
+        self._waiting += [("near_misses", near) for near in self._near.push(heard.averages)]
         self._write_until(self._end / self._rate)
         self._audio = self._audio[-self._keep :]
 

@@ -8,17 +8,15 @@ from numpy.typing import NDArray
 from kws.detector import Averages, Detector, Event
 from kws.runtime.kit import Kit
 from kws.runtime.scoring import Gate, Scorer
-from kws.types import Audio, Logits
+from kws.types import Audio
 
 
 @dataclass(frozen=True)
 class Heard:
     """What a block of audio brought."""
 
-    probabilities: Logits
-    """of the windows that it completed, float32 [windows, labels]"""
     averages: NDArray[np.float64]
-    """moving averages of the keywords, [windows, keywords]: what the thresholds are compared with"""
+    """of the windows that it completed, [windows, keywords]: what the thresholds are compared with"""
     events: list[Event]
 
 
@@ -40,7 +38,7 @@ class Spotter:
         probabilities = self._scorer.push(audio)
         self.windows += len(probabilities)
         averages = self._averages.push(probabilities[:, self._columns])
-        return Heard(probabilities, averages, self._detector.push(probabilities))
+        return Heard(averages, self._detector.push(averages))
 
 
 def n_windows(samples: int, kit: Kit) -> int:
