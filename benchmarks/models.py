@@ -27,7 +27,7 @@ from kws.targets.host import compile_host
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml"))
 BASELINE = "crnn_mean"
-HOST = Host(calibration_method="MinMax", float_ops=[], threads=1, warmup=10, repeat=50)
+HOST = Host(calibration_method="MinMax", float_input=True, float_ops=[], threads=1, warmup=10, repeat=50)
 ROUNDS, SAMPLES = 20, 32
 
 

@@ -249,6 +249,7 @@ class Host(Section):
     """This computer as a target."""
 
     calibration_method: Literal["MinMax", "Percentile", "Entropy"]
+    float_input: bool
     float_ops: list[str]
     threads: Annotated[int, Field(ge=1)]
     warmup: Annotated[int, Field(ge=0)]

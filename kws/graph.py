@@ -5,12 +5,24 @@ from collections.abc import Iterable
 from math import prod
 
 import onnx
-from onnx import ModelProto, NodeProto, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, shape_inference
 
 
 def op_counts(nodes: Iterable[NodeProto]) -> dict[str, int]:
     """Return how often each operator occurs, by name."""
     return dict(sorted(Counter(node.op_type for node in nodes).items()))
+
+
+def first_convolutions(graph: GraphProto) -> set[str]:
+    """Return the names of the Conv nodes that no other one comes before."""
+    found, reached = set(), {graph.input[0].name}
+    for node in graph.node:  # sorted: each comes after those that it reads
+        if reached & set(node.input):
+            if node.op_type == "Conv":
+                found.add(node.name)
+            else:
+                reached |= set(node.output)
+    return found
 
 
 def n_params(model: ModelProto) -> int:

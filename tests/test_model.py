@@ -17,7 +17,7 @@ from kws.dataset import Dataset, split_dataset
 from kws.errors import UserError
 from kws.export import max_abs_diff, to_onnx
 from kws.features import features
-from kws.graph import macs, n_params, op_counts
+from kws.graph import first_convolutions, macs, n_params, op_counts
 from kws.inference import Classifier, accuracy, softmax
 from kws.models import build_model
 from kws.models.prototypes import SCALE, Prototypes
@@ -39,7 +39,7 @@ ENCODER = EncoderModel(
     prototypes=6,
 )
 CONVOLUTIONAL = [DSCNN, TCRESNET, BCRESNET, ENCODER]
-HOST = Host(calibration_method="MinMax", float_ops=[], threads=1, warmup=1, repeat=10)
+HOST = Host(calibration_method="MinMax", float_input=False, float_ops=[], threads=1, warmup=1, repeat=10)
 
 
 def toy(front_end, clips=40, seed=0):
@@ -246,6 +246,15 @@ def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, params,
         w for w in compiled.graph.initializer if w.data_type == onnx.TensorProto.INT8 and len(w.dims) == 4
     ]
     assert len(weights) == 2
+    host = HOST.model_copy(update={"float_input": True})
+    _, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", host)
+    assert (precision["int8_ops"]["Conv"], precision["float_ops"]["Conv"]) == (1, 1)
+
+
+def test_the_first_convolutions_hear_the_features(offered):
+    """Each of the encoder's two networks has one."""
+    name, _, model = offered
+    assert len(first_convolutions(model.graph)) == (2 if name == "encoder" else 1)
 
 
 def test_operators_stay_in_float_where_a_target_says_so(front_end, params, tmp_path, heard):

@@ -19,7 +19,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from kws.calibration import read_tar
 from kws.config import Host
-from kws.graph import op_counts
+from kws.graph import first_convolutions, op_counts
 
 TOOL = f"onnxruntime {ort.__version__}"
 FLOAT_ONLY = ("GRU", "ReduceMean")
@@ -45,7 +45,10 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
     with tempfile.TemporaryDirectory() as folder:
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
-        nodes = onnx.load(prepared).graph.node
+        graph = onnx.load(prepared).graph
+        in_float = {n.name for n in graph.node if {n.op_type, n.name} & set(host.float_ops)}
+        if host.float_input:
+            in_float |= first_convolutions(graph)
         quantize_static(
             prepared,
             quantised,
@@ -55,7 +58,7 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod[host.calibration_method],
-            nodes_to_exclude=[n.name for n in nodes if {n.op_type, n.name} & set(host.float_ops)],
+            nodes_to_exclude=sorted(in_float),
         )
         compiled = onnx.load(quantised)
     onnx.helper.set_model_props(compiled, {p.key: p.value for p in onnx.load(model).metadata_props})
