@@ -267,7 +267,7 @@ def test_operators_stay_in_float_where_a_target_says_so(front_end, params, tmp_p
     _, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", params.target.host)
     in_float = {
         "Add": 2,
-        "Conv": 2,
+        "Conv": 3,
         "Div": 2,
         "Gemm": 2,
         "MatMul": 2,
