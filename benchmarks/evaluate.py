@@ -47,7 +47,7 @@ def main() -> None:
         start = perf_counter()
         scored = score_streams(Path("models/kws.onnx"), streams, front_end, rules.hop_ms)
         report("score one hour of streams", perf_counter() - start, "s")
-    columns = [params.labels.index(keyword) for keyword in params.keywords]
+    columns = params.columns
     start = perf_counter()
     averages = [Averages(rules, len(columns)).push(scores[:, columns]) for _, scores in scored]
     heard = [Heard(seconds, mean, []) for (seconds, _), mean in zip(scored, averages, strict=True)]

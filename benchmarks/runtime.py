@@ -70,9 +70,9 @@ def main() -> None:
         host = Path("models/host/kws.onnx")
         if host.is_file():
             timed("inference, INT8 on the host", Classifier(host).logits, batches, hop_ms)
-        columns = [kit.detector.labels.index(keyword) for keyword in kit.detector.keywords]
-        scores = [softmax(kit.model.logits(batch))[:, columns] for batch in batches]
-        averages, detector = Averages(kit.detector.rules, len(columns)), Detector(kit.detector)
+        scores = [softmax(kit.model.logits(batch))[:, kit.detector.columns] for batch in batches]
+        averages = Averages(kit.detector.rules, len(kit.detector.keywords))
+        detector = Detector(kit.detector)
         timed("detector", lambda of: detector.push(averages.push(of)), scores, hop_ms)
         timed("voice-activity gate", SpeechGate(front_end, hop_ms).push, hops, hop_ms)
         timed("automatic gain", AutomaticGain(rate).push, hops, hop_ms)

@@ -182,6 +182,11 @@ class DetectorSpec:
         """The labels that are not background, in order."""
         return [label for label in self.labels if label != self.background]
 
+    @property
+    def columns(self) -> list[int]:
+        """Where the keywords are among a model's outputs."""
+        return [self.labels.index(keyword) for keyword in self.keywords]
+
 
 def write_spec(path: Path, spec: DetectorSpec) -> None:
     """Write a detector as JSON."""

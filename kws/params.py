@@ -97,6 +97,11 @@ class Params(Section):
         """The labels that are not background, in order."""
         return [label for label in self.labels if label != self.background]
 
+    @property
+    def columns(self) -> list[int]:
+        """Where the keywords are among a model's outputs."""
+        return [self.labels.index(keyword) for keyword in self.keywords]
+
 
 def parse_params(values: Any, source: str) -> Params:
     """Return typed parameters, or raise UserError with one line that names each wrong key."""

@@ -50,13 +50,12 @@ def _clips(params: Params, model: Classifier) -> dict[str, Any]:
     where = (Path(params.data.eval), params.labels, params.background, params.features)
     words, near_misses = load_eval_words(*where), load_near_misses(*where)
     word_logits, miss_logits = model.logits(words.features), model.logits(near_misses.features)
-    columns = [params.labels.index(keyword) for keyword in params.keywords]
     pairs = zip(words.labels, word_logits.argmax(1), strict=True)
     named = [{"actual": params.labels[a], "predicted": params.labels[p]} for a, p in pairs]
     write_table(paths.CONFUSION, ["actual", "predicted"], named)
     scores = {"words": summarise_words(word_logits, words, params.labels)} if len(words) else {}
     if len(near_misses):
-        found = summarise_near_misses(miss_logits, near_misses, word_logits, words, columns)
+        found = summarise_near_misses(miss_logits, near_misses, word_logits, words, params.columns)
         scores["near_misses"] = found
     return scores
 
@@ -69,7 +68,7 @@ def _streams(params: Params) -> Spotting:
         warnings.warn(f"{where}: no stream, so every threshold is {FALLBACK}", stacklevel=1)
         return Spotting(np.full(len(params.keywords), FALLBACK))
     rules, target = params.detector.rules, params.detector.target_fa_per_hour
-    columns = [params.labels.index(keyword) for keyword in params.keywords]
+    columns = params.columns
     scored = score_streams(paths.ONNX, streams, params.features, rules.hop_ms)
     averages = [Averages(rules, len(columns)).push(p[:, columns]) for _, p in scored]
     heard = [Heard(s, a, x.spoken) for (s, _), a, x in zip(scored, averages, streams, strict=True)]

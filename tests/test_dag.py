@@ -64,8 +64,9 @@ def test_deps_name_exactly_the_modules_that_a_stage_uses(name):
 def test_params_name_the_sections_that_a_stage_reads(name):
     source = (ROOT / f"stages/{name}.py").read_text()
     read = set(re.findall(r"(?:\bparams|load_params\(paths.PARAMS\))\.(\w+)", source))
-    if "dataset(" in source or "keywords" in read:
-        read = read - {"keywords"} | {"labels", "background"}
+    derived = {"keywords", "columns"}
+    if "dataset(" in source or read & derived:
+        read = read - derived | {"labels", "background"}
     if "paths.PARAMS.read_" in source:
         assert definition(name)["params"] == [{"params.yaml": None}], "reads the file as it is"
     else:

@@ -29,7 +29,7 @@ class Spotter:
         self._scorer = Scorer(kit.model, kit.front_end, rules.hop_ms, gate)
         self._detector = Detector(spec)
         self._averages = Averages(rules, len(spec.keywords))
-        self._columns = [spec.labels.index(keyword) for keyword in spec.keywords]
+        self._columns = spec.columns
         self.windows = 0
         """how many have been heard"""
 
