@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,9 +52,6 @@ def evaluate_streams(
         warnings.warn("one voice alone: thresholds are measured where they were chosen", stacklevel=2)
     chosen_on = tuning or report
     tuned = swept.of(chosen_on)
-    if not tuned.words.any():  # near misses are what may not fire too; how many words they cost is not known
-        silent = [replace(heard[index], spoken=[]) for index in chosen_on]
-        tuned = tally(silent, keywords, rules, window_s, grid)
     choice = choose_thresholds(tuned, GRID, target_fa_per_hour)
     on = choice.on
     for index, per_hour in choice.apart.items():

@@ -56,7 +56,7 @@ def summarise_streams(
     `swept` has a row a threshold, `chosen` the one row of the chosen thresholds, `outcomes` what it did.
     """
     hits, words = chosen.hits[:, 0], chosen.words
-    false_accepts, near = chosen.false_accepts[:, 0], chosen.near_accepts[:, 0]
+    false_accepts, near = chosen.false_accepts[:, 0], chosen.near_accepts[:, 0].sum(1)
     latency = [1000 * o.latency for o in outcomes if o.latency is not None]
     summary: dict[str, Any] = {"hours": float(chosen.hours.sum()), "keywords": int(words.sum())}
     if words.sum():
@@ -115,7 +115,7 @@ def det_points(swept: Tally, grid: Scores) -> list[dict[str, float]]:
     if not swept.words.any():
         return []
     floor = 0.5 / float(swept.hours.sum())
-    near = swept.near_accepts.sum(axis=0) / max(1, swept.near_misses.sum())
+    near = swept.near_accepts.sum(axis=(0, 2)) / max(1, swept.near_misses.sum())
     best: dict[float, dict[str, float]] = {}
     for row in range(len(grid))[::-1]:
         rate, miss_rate = max(float(swept.fa_per_hour[row]), floor), 1 - float(swept.recall[row])
