@@ -16,6 +16,7 @@ from kws.calibration import read_tar, stratified, write_tar
 from kws.errors import UserError
 
 SAMPLES = np.random.default_rng(0).standard_normal((12, 1, 98, 64)).astype(np.float32)
+SHAPE = (1, 1, 98, 64)
 
 
 def test_the_archive_is_flat_float32_and_in_order(tmp_path):
@@ -26,7 +27,7 @@ def test_the_archive_is_flat_float32_and_in_order(tmp_path):
     assert [m.name for m in members] == [f"input_{i:05d}.npy" for i in range(12)]
     assert {(m.mtime, m.uid, m.gid, m.uname, m.mode) for m in members} == {(0, 0, 0, "", 0o644)}
     assert (first.shape, first.dtype.str) == ((1, 1, 98, 64), "<f4")
-    assert np.array_equal(np.concatenate(list(read_tar(tmp_path / "calib_kws.tar"))), SAMPLES)
+    assert np.array_equal(np.concatenate(list(read_tar(tmp_path / "calib_kws.tar", SHAPE))), SAMPLES)
 
 
 def test_the_archive_is_reproducible_to_the_byte(tmp_path):
