@@ -2,7 +2,6 @@
 
 import io
 import math
-import re
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -15,17 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kws.errors import UserError
+from kws.files import array_header
 from kws.seeding import rng
 from kws.types import Features, Indices, Labels
 
-_NPY = re.compile(
-    rb"\x93NUMPY\x01\x00(?P<length>..)"
-    rb"\{'descr': '<f4', 'fortran_order': False, 'shape': \((?P<shape>\d{1,9}(?:, \d{1,9})+)\), \} *\n",
-    re.DOTALL,
-)
-"""The header that NumPy writes for an array of several axes, and no other: nothing in it is evaluated."""
 _HEADER_LIMIT = 1024
-"""Bytes of it, with room to spare."""
+"""Bytes of the header of a .npy file, with room to spare."""
 
 
 def stratified(labels: Labels, size: int, seed: int) -> Indices:
@@ -81,15 +75,14 @@ def _members(path: Path, limit: int) -> list[tuple[str, bytes]]:
 
 def _sample(path: Path, member: tuple[str, bytes], shape: tuple[int, ...]) -> Features:
     name, content = member
-    header = _NPY.match(content)
-    if not header or header.end() != 10 + int.from_bytes(header["length"], "little"):
+    header = array_header(content)
+    if header is None or header.descr != "<f4":
         raise _not_ours(path, f"{name!r} holds no float32 array")
-    found = tuple(map(int, header["shape"].split(b", ")))
-    if found != shape:
-        raise _not_ours(path, f"{name!r} has the shape {found}, the model takes {shape}")
-    if len(content) - header.end() != 4 * math.prod(shape):
+    if header.shape != shape:
+        raise _not_ours(path, f"{name!r} has the shape {header.shape}, the model takes {shape}")
+    if len(content) - header.length != 4 * math.prod(shape):
         raise _not_ours(path, f"{name!r} is cut off or too long")
-    sample: Features = np.frombuffer(content, "<f4", offset=header.end()).reshape(shape)
+    sample: Features = np.frombuffer(content, "<f4", offset=header.length).reshape(shape)
     if not np.isfinite(sample).all():
         raise _not_ours(path, f"{name!r} holds NaN or infinite features")
     return sample

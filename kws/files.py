@@ -4,7 +4,9 @@ import csv
 import errno
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 import sys
 import time
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,6 +26,13 @@ WAIT_S = 5.0
 """How long a writer waits for another of the same file: a small one is done by then."""
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 """A full disk, a file larger than its file system or the user's limit allows, a quota used up."""
+_HEADER_LIMIT = 4096
+"""Bytes at the beginning of a .npy file that hold its header, with room to spare."""
+_NPY = re.compile(
+    rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '(?P<descr>[<>|][bcfiu]\d{1,2})', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>\d{1,15},|\d{1,15}(?:, \d{1,15}){1,9}|)\), \} *\n",
+    re.DOTALL,
+)
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -112,16 +121,40 @@ def write_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: It
 
 def map_array(path: Path, dtype: DTypeLike, ndim: int) -> NDArray[Any]:
     """Return a .npy file of so many axes, mapped to be read; UserError where it is anything else."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except ValueError as error:
-        raise UserError(f"{path}: not a whole array ({error}); run `dvc repro -f` on its stage") from error
-    if array.dtype != np.dtype(dtype) or array.ndim != ndim:
-        wanted = f"{np.dtype(dtype)} of {ndim} axes"
-        raise UserError(
-            f"{path}: holds {array.dtype} of shape {array.shape}, expected {wanted}; make it again"
-        )
-    return array
+    with path.open("rb") as file:
+        header = array_header(file.read(_HEADER_LIMIT))
+        size = file.seek(0, os.SEEK_END)
+    wanted = f"{np.dtype(dtype).str} of {ndim} axes"
+    if header is None:
+        raise UserError(f"{path}: no array, expected {wanted}; remove it and run `dvc repro`")
+    if header.descr != np.dtype(dtype).str or len(header.shape) != ndim:
+        found = f"{header.descr} of shape {header.shape}"
+        raise UserError(f"{path}: holds {found}, expected {wanted}; remove it and run `dvc repro`")
+    if size - header.length != np.dtype(dtype).itemsize * math.prod(header.shape):
+        raise UserError(f"{path}: is cut off or too long; remove it and run `dvc repro`")
+    if not math.prod(header.shape):
+        return np.empty(header.shape, dtype)  # nothing cannot be mapped
+    return np.memmap(path, dtype, "r", header.length, header.shape)
+
+
+class ArrayHeader(NamedTuple):
+    """What a .npy file says of itself: type as NumPy spells it, shape, and where its values begin."""
+
+    descr: str
+    shape: tuple[int, ...]
+    length: int
+
+
+def array_header(start: bytes) -> ArrayHeader | None:
+    """Read the header that NumPy writes for an array of plain values in C order; None for anything else.
+
+    NumPy's own reader evaluates a header as Python, and ends in a dozen kinds of error.
+    """
+    found = _NPY.match(start)
+    if not found or found.end() != 10 + int.from_bytes(found["length"], "little"):
+        return None
+    shape = tuple(int(axis) for axis in found["shape"].split(b",") if axis.strip())
+    return ArrayHeader(found["descr"].decode(), shape, found.end())
 
 
 def sha256(path: Path) -> str:
@@ -155,7 +188,7 @@ def _working(folder: Path) -> Iterator[Path]:
             raise UserError(
                 f"{folder}: another process is writing here; let it end, or stop it, and run again"
             )
-        time.sleep(0.05)
+        time.sleep(0.01)
     try:
         _empty(folder)
         yield folder
@@ -181,7 +214,7 @@ def _lock(folder: Path) -> BinaryIO | None:
     try:
         folder.mkdir(exist_ok=True)
         file = (folder / _LOCK).open("ab")
-    except FileNotFoundError:
+    except (FileExistsError, FileNotFoundError):  # it was removed between two looks at it
         return None
     except PermissionError:
         if sys.platform == "win32":  # it is being removed

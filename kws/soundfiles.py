@@ -60,10 +60,10 @@ def mono_blocks(file: soundfile.SoundFile, path: Path, frames: int) -> Iterator[
             )
         done += len(samples)
         yield samples.mean(axis=1, dtype=np.float32)
-    if not done:
-        raise UserError(f"{path}: is empty; record it again")
     if missing := _missing(file, path, done):
         raise UserError(f"{path}: ends at {done / file.samplerate:.2f} s, {missing}; copy it again")
+    if not done:
+        raise UserError(f"{path}: is empty; record it again")
 
 
 def read_frames(file: soundfile.SoundFile, path: Path, start: int, frames: int) -> Audio:

@@ -78,13 +78,12 @@ def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: floa
 
 def warn_of_unused(voices: Path, labels: list[str]) -> None:
     """Warn of the recordings in `<voices>/<voice>/` that are of none of these labels, in one line."""
-    known = set(map(_spelt, labels))
-    unused = [path for path in audio_files(voices, optional=True) if _spelt(path.stem) not in known]
+    found = {_spelt(path.stem) for path in audio_files(voices, optional=True)}
+    unused = sorted(found - set(map(_spelt, labels)))
     if unused:
-        some = ", ".join(path.relative_to(voices).as_posix() for path in unused[:3])
-        more = ", ..." if len(unused) > 3 else ""
-        message = f"{voices}: {len(unused)} files are named after no label, so unused: {some}{more}"
-        warnings.warn(f"{message}; a voice's file is <LABEL>.wav, in capitals as in labels", stacklevel=2)
+        some = ", ".join(unused[:5]) + (", ..." if len(unused) > 5 else "")
+        message = f"{voices}: no label is called {some}, so these recordings are unused"
+        warnings.warn(f"{message}; a voice's file is <LABEL>.wav, spelt as in labels", stacklevel=2)
 
 
 def read_bank(folder: Path, rate: int) -> Bank:
