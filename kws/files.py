@@ -110,7 +110,8 @@ def read_table(path: Path, text: Sequence[str] = ()) -> list[dict[str, Any]]:
 def write_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[NDArray[Any]]) -> None:
     """Write consecutive blocks of rows as one .npy file of a known shape, holding one block at a time.
 
-    Plain writes, not a memory map: a full disk is then an OSError, where a map would kill the process.
+    Plain writes: a full disk is then an OSError that says so. A memory map would kill the process, and
+    `np.save` tells no reason.
     """
     header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
     with naming(path), path.open("wb") as file:

@@ -183,10 +183,10 @@ def test_floats_beyond_full_scale_are_said_and_those_of_another_scale_refused(tm
 
 
 def wav_header(rate, channels, data_bytes):
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI", b"RIFF", min(data_bytes + 36, 2**32 - 1), b"WAVE", b"fmt ", 16, 1, channels, rate,
-        rate * channels * 2 % 2**32, channels * 2, 16, b"data", data_bytes,
-    )  # fmt: skip
+    riff = struct.pack("<4sI4s", b"RIFF", min(data_bytes + 36, 2**32 - 1), b"WAVE")
+    per_second = rate * channels * 2 % 2**32
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, per_second, channels * 2, 16)
+    return riff + form + struct.pack("<4sI", b"data", data_bytes)
 
 
 def sparse(path, rate, channels, data_bytes):

@@ -212,6 +212,13 @@ def test_other_errors_keep_what_they_know(tmp_path):
     assert caught.value.filename is None
 
 
+def test_an_array_is_written_as_numpy_writes_it(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
+    write_array(tmp_path / "a.npy", rows.shape, rows.dtype, [rows[:5], rows[5:]])
+    np.save(tmp_path / "b.npy", rows)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
 ARRAY = np.arange(12, dtype=np.int16).reshape(3, 4)
 
 
