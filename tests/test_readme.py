@@ -171,7 +171,8 @@ def test_once_activated_all_programs_are_those_of_the_environment():
 
 def readme(*words: str) -> list[str]:
     """The README's first command with these words."""
-    return next(command for command in blocks(ROOT / "README.md") if set(words) <= set(command))
+    page = ROOT / "README.md"
+    return next(command for command in blocks(page) + sentences(page) if set(words) <= set(command))
 
 
 def own(command: list[str], *labels: str) -> list[str]:
