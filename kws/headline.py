@@ -9,14 +9,18 @@ def headline(metrics: dict[str, Any]) -> list[str]:
         (f"{metrics['same_source']['accuracy']:.1%}", "same source", "validation clips, siblings of training")
     ]
     if words := metrics.get("words"):
-        rows.append((f"{words['accuracy']:.1%}", "words", f"of {words['n']} recordings by unseen voices"))
+        by = voices(words["voices"])
+        rows.append((f"{words['accuracy']:.1%}", "words", f"of {words['n']} recordings by {by}"))
     if misses := metrics.get("near_misses"):
         rate = f"{misses['false_accept_rate']:.1%}"
         rows.append((rate, "near misses", f"of {misses['n']} similar words accepted"))
-    if stream := metrics.get("stream"):
-        if "recall" in stream:
-            heard = f"of {stream['keywords']} words in streams, at the chosen thresholds"
-            rows.append((f"{stream['recall']:.1%}", "recall", heard))
+    stream = metrics.get("stream", {})
+    if "recall" in stream:
+        heard = f"of {stream['keywords']} words in streams, at the chosen thresholds"
+        rows.append((f"{stream['recall']:.1%}", "recall", heard))
+    else:
+        rows.append(("unknown", "recall", "no words by unseen voices in any stream"))
+    if stream:
         rows.append((f"{stream['fa_per_hour']:.1f}/h", "false accepts", _false_accepts(stream)))
     for name, target in metrics["targets"].items():
         value, what = _latency(target.get("latency_ms", {}))
@@ -35,6 +39,11 @@ def rate(per_hour: float, hours: float) -> str:
     if per_hour:
         return f"{rounded(per_hour)} an hour"
     return f"none in {duration(hours)}: below {rounded(3 / hours)} an hour"
+
+
+def voices(n: int) -> str:
+    """Return how many voices that no training has heard."""
+    return "one unseen voice" if n == 1 else f"{n} unseen voices"
 
 
 def rounded(value: float) -> str:

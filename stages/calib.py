@@ -26,7 +26,7 @@ def main() -> None:
         warnings.warn(f"{params.data.eval}: no clips, so validation clips go to the board", stacklevel=1)
         val = dataset(params, VAL)
         features, actual = val.take(stratified(val.labels, min(size, len(val)), params.seed))
-        inputs = EvalSet(features, actual, ["validation"] * len(actual))
+        inputs = EvalSet(features, actual, *[["validation"] * len(actual)] * 2)
     with replacing(paths.CALIB) as folder:
         folder.mkdir()
         shards = [*labels, paths.HARD]

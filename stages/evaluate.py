@@ -62,7 +62,8 @@ def _clips(params: Params, model: Classifier) -> dict[str, Any]:
 
 def _streams(params: Params) -> Spotting:
     own = Path(params.data.streams)
-    streams = [*read_streams(paths.STREAMS, params.labels), *read_streams(own, params.labels, "recordings")]
+    of = (params.labels, params.background)
+    streams = [*read_streams(paths.STREAMS, *of), *read_streams(own, *of, "recordings")]
     if not streams:
         where = f"{params.data.eval} and {own}"
         warnings.warn(f"{where}: no stream, so every threshold is {FALLBACK}", stacklevel=1)

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kws.advice import advise
 from kws.detector import read_spec
 from kws.files import read_table, replacing, sha256, write_json
 from kws.headline import columns, headline
@@ -15,8 +16,8 @@ from kws.report.page import Results, render, vega
 from kws.report.sounds import excerpt, listen, outcome_sound, read_outcomes, shard_sounds
 from stages import paths, run
 
-MOST = 200
-"""Errors in streams to hear on the page."""
+EACH, MOST = 8, 200
+"""Errors in streams to hear on the page: of a kind and keyword, and in all."""
 CLIPS = 6
 """of each shard to hear"""
 PACKAGES = ("dvc", "torch", "onnx", "onnxruntime", "numpy")
@@ -33,7 +34,14 @@ def main() -> None:
         partial.write_text(render(_results(params, metrics)), encoding="utf-8", newline="\n")
     with replacing(paths.VEGA) as partial:
         partial.write_text(vega(), encoding="utf-8", newline="\n")
+    advice = advise(metrics, params.keywords, params.detector.target_fa_per_hour)
+    for one in advice:
+        if one.grave:
+            print(f"warning: {one.text}")
     print("\n".join(headline(metrics)))
+    for one in advice:
+        if not one.grave:
+            print(f"note: {one.text}")
     print(f"to look at and listen to: {paths.PAGE}")
 
 
@@ -63,7 +71,7 @@ def _results(params: Params, metrics: dict[str, Any]) -> Results:
         timeline=timeline,
         outcomes=outcomes,
         excerpt=excerpt(find(timeline[0]["stream"]), *part, front_end.sample_rate) if part else None,
-        wrong=listen(everything, find, on, front_end, MOST),
+        wrong=listen(everything, find, on, front_end, EACH, MOST),
         loudest=[outcome_sound(o, [], find(o.stream), on, front_end) for o in read_outcomes(paths.LOUDEST)],
         shards=[shard_sounds(paths.clips(name), CLIPS, front_end) for name in [*params.labels, paths.HARD]],
     )

@@ -59,6 +59,8 @@ STREAM = {
     },
     "tuning_hours": 1.0,
     "threshold": {"SALIR": 0.4},
+    "apart": {},
+    "voices": 5,
 }
 MODEL = {"params": 227784, "macs": 13437952, "size_kb": 893.1, "max_abs_diff": 1e-6}
 HOST = {
@@ -276,8 +278,8 @@ def test_errors_come_by_score_and_hits_are_none(tmp_path, front_end):
         outcome("miss", 0.3, 3),
         outcome("miss", 0.2),
     ]
-    assert [o.score for o in worst(outcomes, 3)] == [0.7, 0.3, 0.2]
-    groups = listen(outcomes, lambda name: tmp_path / name, {"SALIR": 0.5}, front_end, 3)
+    assert [o.score for o in worst(outcomes, 9, 3)] == [0.7, 0.3, 0.2]
+    groups = listen(outcomes, lambda name: tmp_path / name, {"SALIR": 0.5}, front_end, 9, 3)
     assert [(group.kind, group.n, len(group.sounds)) for group in groups] == [
         ("false accept", 1, 1),
         ("miss", 3, 2),
@@ -291,11 +293,16 @@ def test_errors_come_by_score_and_hits_are_none(tmp_path, front_end):
 def test_a_cut_list_of_errors_says_so(front_end, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 5 * RATE), RATE)
     some = [outcome("miss", score / 10) for score in range(5)]
-    wrong = listen(some, lambda name: tmp_path / name, {"SALIR": 0.5}, front_end, 2)
+    wrong = listen(some, lambda name: tmp_path / name, {"SALIR": 0.5}, front_end, 9, 2)
     page = render(bare(wrong=wrong))
-    assert "Of 5 errors, the 2 with the highest scores are here." in page
-    assert "5, of which the 2 with the highest scores" in page
-    assert "highest scores are here" not in render(bare(wrong=[Wrong("miss", 2, wrong[0].sounds)]))
+    assert "Of 5 errors 2 are here: of each keyword those with the highest scores." in page
+    assert "5, of which 2 are here" in page
+    assert "2 are here" not in render(bare(wrong=[Wrong("miss", 2, wrong[0].sounds)]))
+
+
+def test_a_word_that_is_never_heard_does_not_fill_the_page():
+    many = [outcome("miss", score / 100) for score in range(50)] + [outcome("false accept", 0.01, said="")]
+    assert [o.score for o in worst(many, 3, 200)] == pytest.approx([0.49, 0.48, 0.47, 0.01])
 
 
 PLAIN = Clip(
@@ -399,12 +406,18 @@ def measured(params):
         soundfile.write(paths.STREAMS / voice / "clean.flac", audio, RATE)
         labels[f"{voice}/clean.flac"] = spoken
     write_labels(paths.STREAMS / "labels.csv", labels)
-    streams = read_streams(paths.STREAMS, params.labels)
+    streams = read_streams(paths.STREAMS, params.labels, params.background)
     seconds, rules = len(audio) / RATE, params.detector.rules
     heard = [Heard(seconds, averages(seconds, s.spoken, params.keywords, params), s.spoken) for s in streams]
     found = evaluate_streams(streams, heard, params.keywords, rules, params.features.clip_s, 1000)
     confusion = {k: {label: 5 * (label == k) for label in params.labels} for k in params.keywords}
-    words = {"n": 10, "accuracy": 1.0, "interval": [0.7, 1.0], "recall": dict.fromkeys(params.keywords, 1.0)}
+    words = {
+        "n": 10,
+        "voices": 5,
+        "accuracy": 1.0,
+        "interval": [0.7, 1.0],
+        "recall": dict.fromkeys(params.keywords, 1.0),
+    }
     words["confusion"] = confusion
     same_source = {"same_source": {"accuracy": 0.99}}
     write_json(paths.EVALUATION, same_source | {"words": words, "stream": found.summary})

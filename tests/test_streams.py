@@ -129,18 +129,18 @@ def folder(tmp_path, word):
 def test_what_is_written_is_read(folder):
     said = {"ana/clean.wav": [Spoken("SALIR", 0.1, 0.7), Spoken("FONDO", 1.25, 2)], "eva/clean.wav": []}
     write_labels(folder / "labels.csv", said)
-    streams = {stream.name: stream for stream in read_streams(folder, LABELS)}
+    streams = {stream.name: stream for stream in read_streams(folder, LABELS, "FONDO")}
     assert list(streams) == ["ana/10dB.wav", "ana/clean.wav", "eva/clean.wav", "long.flac"]
     assert streams["ana/clean.wav"].spoken == said["ana/clean.wav"]
     assert streams["long.flac"].spoken == []
     assert [stream.group for stream in streams.values()] == ["ana", "ana", "eva", "long.flac"]
-    assert [stream.tuning for stream in streams.values()] == [False, False, True, False]
+    assert [stream.tuning for stream in streams.values()] == [False, False, False, True], "ana says a keyword"
     assert [stream.condition for stream in streams.values()] == ["10dB", "clean", "clean", "long"]
-    assert {s.condition for s in read_streams(folder, LABELS, "recordings")} == {"recordings"}
+    assert {s.condition for s in read_streams(folder, LABELS, "FONDO", "recordings")} == {"recordings"}
 
 
 def test_recordings_without_a_table_hold_no_keyword(folder):
-    assert all(stream.spoken == [] for stream in read_streams(folder, LABELS))
+    assert all(stream.spoken == [] for stream in read_streams(folder, LABELS, "FONDO"))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_recordings_without_a_table_hold_no_keyword(folder):
 def test_a_wrong_table_is_one_clear_line(folder, text, says):
     (folder / "labels.csv").write_text(text)
     with pytest.raises(UserError, match=says) as error:
-        read_streams(folder, LABELS)
+        read_streams(folder, LABELS, "FONDO")
     assert str(folder / "labels.csv") in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -165,4 +165,16 @@ def test_a_wrong_table_is_one_clear_line(folder, text, says):
 def test_other_tables_are_not_overlooked(folder):
     (folder / "label.csv").write_text("")
     with pytest.raises(UserError, match=r"label.csv: not a WAV"):
-        read_streams(folder, LABELS)
+        read_streams(folder, LABELS, "FONDO")
+
+
+def test_each_half_has_its_share_of_voices_and_of_backgrounds(tmp_path, word):
+    """Names alone would put both voices that say keywords into one half."""
+    names = ("ana/clean", "bus/background", "eva/clean", "fan/background", "ida/clean", "leo/clean")
+    for name in names:
+        (tmp_path / name).parent.mkdir()
+        soundfile.write(tmp_path / f"{name}.flac", word, RATE)
+    said = [Spoken("SALIR", 0.1, 0.7)]
+    write_labels(tmp_path / "labels.csv", {"ana/clean.flac": said, "eva/clean.flac": said})
+    tuning = {s.group for s in read_streams(tmp_path, LABELS, "FONDO") if s.tuning}
+    assert tuning == {"eva", "fan", "leo"}

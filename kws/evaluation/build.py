@@ -1,6 +1,6 @@
 """Streams made of the evaluation recordings: one talker in one place says sentences and words."""
 
-import re
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from kws.augment.placement import fade_edges
 from kws.augment.room import reverberate
 from kws.config import StreamConfig
 from kws.evaluation.streams import Spoken
+from kws.evaluation.voices import voice_of
 from kws.seeding import rng
 from kws.types import Audio
 from kws.word import find_word
@@ -33,23 +34,23 @@ class Voice:
 
 
 def read_voices(folder: Path, keywords: list[str], rate: int, longest_s: float) -> dict[str, Voice]:
-    """Read `words/<LABEL>/<voice>.*`, `near_misses/<voice>/*` and `talk/<voice>_<n>.*`, by voice, sorted.
+    """Read `words/<LABEL>/`, `near_misses/` and `talk/`, by voice (`voice_of`), sorted.
 
     Words are cut where they begin and end; `longest_s` is that of `find_word`.
     """
-    voices: dict[str, Voice] = {}
+    voices: defaultdict[str, Voice] = defaultdict(Voice)
 
     def word(path: Path) -> Audio:
         audio = read_recording(path, rate)
         return _even(fade_edges(audio[find_word(audio, rate, longest_s)]))
 
     for keyword in keywords:
-        for path in _files(folder / "words" / keyword):
-            voices.setdefault(path.stem, Voice()).keywords.append((keyword, word(path)))
-    for path in _files(folder / "near_misses"):
-        voices.setdefault(path.parent.name, Voice()).near_misses.append(word(path))
-    for path in _files(folder / "talk"):
-        voices.setdefault(re.sub(r"_\d+$", "", path.stem), Voice()).talk.append(_even(read_audio(path, rate)))
+        for voice, path in _by_voice(folder / "words" / keyword):
+            voices[voice].keywords.append((keyword, word(path)))
+    for voice, path in _by_voice(folder / "near_misses"):
+        voices[voice].near_misses.append(word(path))
+    for voice, path in _by_voice(folder / "talk"):
+        voices[voice].talk.append(_even(read_audio(path, rate)))
     return dict(sorted(voices.items()))
 
 
@@ -136,4 +137,8 @@ def _even(audio: Audio) -> Audio:
 
 
 def _files(folder: Path) -> list[Path]:
-    return audio_files(folder) if folder.is_dir() else []
+    return audio_files(folder, optional=True) if folder.is_dir() else []
+
+
+def _by_voice(folder: Path) -> list[tuple[str, Path]]:
+    return [(voice_of(path.relative_to(folder)), path) for path in _files(folder)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kws.audio import audio_files, read_recording
+from kws.evaluation.voices import voice_of
 from kws.features import FrontEnd, features
 from kws.seeding import rng
 from kws.types import Audio, Features, Labels
@@ -25,6 +26,8 @@ class EvalSet:
     """float32 [n, 1, frames, n_mels]"""
     labels: Labels
     files: list[str]
+    """paths below the folder of the set"""
+    voices: list[str]
 
     def __len__(self) -> int:
         """Clips in the set."""
@@ -32,25 +35,25 @@ class EvalSet:
 
 
 def load_eval_words(folder: Path, labels: list[str], background: str, front_end: FrontEnd) -> EvalSet:
-    """Read `words/<LABEL>/*` of each keyword; a keyword without a folder is left out with a warning."""
-    clips = []
-    for index, label in enumerate(labels):
-        if label == background:
-            continue
-        if (folder / "words" / label).is_dir():
-            clips += [(index, name, audio) for name, audio in _read(folder, f"words/{label}", front_end)]
-        else:
-            warnings.warn(f"{folder}/words/{label}: missing, so {label} is not evaluated", stacklevel=2)
-    return _eval_set(clips, front_end)
+    """Read `words/<LABEL>/*` of each keyword; those without recordings are left out with a warning."""
+    clips = {
+        label: list(_read(folder, f"words/{label}", index, front_end))
+        for index, label in enumerate(labels)
+        if label != background
+    }
+    if absent := [label for label, found in clips.items() if not found]:
+        warnings.warn(
+            f"{folder}/words: no recordings of {' '.join(absent)}, so how often they are heard is not known",
+            stacklevel=2,
+        )
+    return _eval_set([clip for found in clips.values() for clip in found], front_end)
 
 
 def load_near_misses(folder: Path, labels: list[str], background: str, front_end: FrontEnd) -> EvalSet:
     """Read `near_misses/*`: words that sound like keywords and are none; absent ones are warned about."""
-    if not (folder / "near_misses").is_dir():
-        warnings.warn(f"{folder}/near_misses: missing, so near misses are not evaluated", stacklevel=2)
-        return _eval_set([], front_end)
-    index = labels.index(background)
-    clips = [(index, name, audio) for name, audio in _read(folder, "near_misses", front_end)]
+    clips = list(_read(folder, "near_misses", labels.index(background), front_end))
+    if not clips:
+        warnings.warn(f"{folder}/near_misses: no recordings, so near misses are not evaluated", stacklevel=2)
     return _eval_set(clips, front_end)
 
 
@@ -61,6 +64,7 @@ def choose_inputs(words: EvalSet, near_misses: EvalSet, size: int, seed: int) ->
         np.concatenate([c.features for c in chosen]),
         np.concatenate([c.labels for c in chosen]),
         [name for c in chosen for name in c.files],
+        [voice for c in chosen for voice in c.voices],
     )
 
 
@@ -76,23 +80,33 @@ def centre(audio: Audio, word: slice, n: int) -> Audio:
     return clip
 
 
-def _read(folder: Path, part: str, front_end: FrontEnd) -> Iterator[tuple[str, Audio]]:
-    for path in audio_files(folder / part):
+@dataclass(frozen=True)
+class _Clip:
+    audio: Audio
+    label: int
+    file: str
+    voice: str
+
+
+def _read(folder: Path, part: str, label: int, front_end: FrontEnd) -> Iterator[_Clip]:
+    files = audio_files(folder / part, optional=True) if (folder / part).is_dir() else []
+    for path in files:
         audio = read_recording(path, front_end.sample_rate)
         word = find_word(audio, front_end.sample_rate, front_end.clip_s)
-        yield path.relative_to(folder).as_posix(), centre(audio, word, front_end.clip_samples)
+        clip = centre(audio, word, front_end.clip_samples)
+        voice = voice_of(path.relative_to(folder / part))
+        yield _Clip(clip, label, path.relative_to(folder).as_posix(), voice)
 
 
-def _eval_set(clips: list[tuple[int, str, Audio]], front_end: FrontEnd) -> EvalSet:
-    shape = (len(clips), 1, front_end.n_frames, front_end.n_mels)
-    values = np.empty(shape, np.float32)
-    for row, (_, _, audio) in enumerate(clips):
-        values[row, 0] = features(audio, front_end)
-    return EvalSet(
-        values, np.array([index for index, _, _ in clips], np.int64), [name for _, name, _ in clips]
-    )
+def _eval_set(clips: list[_Clip], front_end: FrontEnd) -> EvalSet:
+    values = np.empty((len(clips), 1, front_end.n_frames, front_end.n_mels), np.float32)
+    for row, clip in enumerate(clips):
+        values[row, 0] = features(clip.audio, front_end)
+    labels = np.array([clip.label for clip in clips], np.int64)
+    return EvalSet(values, labels, [clip.file for clip in clips], [clip.voice for clip in clips])
 
 
 def _sample(clips: EvalSet, size: int, seed: int) -> EvalSet:
     order = np.sort(rng(seed, "board inputs", 0).permutation(len(clips))[:size])
-    return EvalSet(clips.features[order], clips.labels[order], [clips.files[i] for i in order])
+    files, voices = ([values[i] for i in order] for values in (clips.files, clips.voices))
+    return EvalSet(clips.features[order], clips.labels[order], files, voices)

@@ -52,7 +52,14 @@ def evaluate_streams(
         warnings.warn("one voice alone: thresholds are measured where they were chosen", stacklevel=2)
     chosen_on = tuning or report
     tuned = swept.of(chosen_on)
-    on = choose_thresholds(tuned, GRID, target_fa_per_hour)
+    choice = choose_thresholds(tuned, GRID, target_fa_per_hour)
+    on = choice.on
+    for index, per_hour in choice.apart.items():
+        warnings.warn(
+            f"{keywords[index]}: fires {per_hour:.0f} times an hour where other keywords are silent: it has"
+            " a threshold of its own; listen to its recordings, and record it again if it is not heard",
+            stacklevel=2,
+        )
     chosen = tally([heard[index] for index in report], keywords, rules, window_s, on[None])
     outcomes = [
         outcome
@@ -64,6 +71,8 @@ def evaluate_streams(
     summary |= {
         "tuning_hours": float(swept.of(tuning).hours.sum()),
         "threshold": dict(zip(keywords, map(float, on), strict=True)),
+        "apart": {keywords[index]: per_hour for index, per_hour in choice.apart.items()},
+        "voices": len({streams[index].group for index in report}),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
     }
     low = grid[_row_of(LOUDEST, tuned)]

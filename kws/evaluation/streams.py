@@ -8,6 +8,8 @@ from kws.audio import audio_files
 from kws.errors import UserError
 
 LABELS = "labels.csv"
+BACKGROUND = "background.flac"
+"""The one stream of a folder in which nobody speaks."""
 HEADER = ["file", "label", "start", "end"]
 
 
@@ -36,23 +38,33 @@ class Stream:
     spoken: list[Spoken]
 
 
-def read_streams(folder: Path, labels: list[str], condition: str | None = None) -> list[Stream]:
+def read_streams(
+    folder: Path, labels: list[str], background: str, condition: str | None = None
+) -> list[Stream]:
     """Return the recordings under `folder`, sorted; those that `labels.csv` does not name hold no keyword.
 
-    Every second group is for tuning. A file's stem is its condition, unless all share a given one.
+    Every second group is for tuning, counted among its like (those that say keywords, those that do not,
+    backgrounds), so that each half has its share. A file's stem is its condition, unless all share one.
     Raises UserError for a table that names unknown labels, absent files or times that are none.
     """
     files = audio_files(folder, optional=True, besides=(LABELS,))
     names = {path.relative_to(folder).as_posix(): path for path in files}
-    groups = sorted({_group(name) for name in names})
     spoken = _read_labels(folder / LABELS, set(names), labels) if (folder / LABELS).is_file() else {}
+    says = {_group(name) for name, words in spoken.items() if any(w.label != background for w in words)}
+    groups = sorted({_group(name) for name in names})
+    empty = {group for group in groups if f"{group}/{BACKGROUND}" in names}
+    tuning = {
+        group
+        for kind in (says, empty - says, set(groups) - says - empty)
+        for group in [group for group in groups if group in kind][1::2]
+    }
     return [
         Stream(
             path=path,
             name=name,
             group=_group(name),
             condition=condition or path.stem,
-            tuning=groups.index(_group(name)) % 2 == 1,
+            tuning=_group(name) in tuning,
             spoken=spoken.get(name, []),
         )
         for name, path in names.items()

@@ -1,7 +1,6 @@
 """What a model's scores come to: the sections of reports/metrics.json."""
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,13 @@ FA_PER_HOUR = (10, 1, 0.5, 0.1)
 
 
 def summarise_words(logits: Logits, words: EvalSet, labels: list[str]) -> dict[str, Any]:
-    """Return `score_words` with the interval of its accuracy; a file's stem names its voice."""
+    """Return `score_words` with the number of voices and the interval of its accuracy."""
     hits = (logits.argmax(axis=1) == words.labels).astype(np.int64)
-    voices = [PurePosixPath(name).stem for name in words.files]
-    interval = share_interval(hits, np.ones_like(hits), voices)
-    return score_words(logits, words.labels, labels) | {"interval": interval}
+    interval = share_interval(hits, np.ones_like(hits), words.voices)
+    return score_words(logits, words.labels, labels) | {
+        "voices": len(set(words.voices)),
+        "interval": interval,
+    }
 
 
 def summarise_near_misses(
@@ -34,15 +35,15 @@ def summarise_near_misses(
     """Return the share of near misses whose likeliest label is a keyword, and the shares at equal recall.
 
     Models with different scores compare at equal recall: at the highest threshold that reaches each recall of
-    words, the share of near misses in which any keyword reaches it. A file's folder names its voice.
+    words, the share of near misses in which any keyword reaches it. Without words there is none.
     """
     wrong = accepted(logits, keywords).astype(np.int64)
-    voices = [PurePosixPath(name).parent.name for name in near_misses.files]
-    thresholds = thresholds_at_recall(word_logits, words.labels, keywords, RECALLS)
+    thresholds = thresholds_at_recall(word_logits, words.labels, keywords, RECALLS) if len(words) else {}
     return {
         "n": len(near_misses),
+        "voices": len(set(near_misses.voices)),
         "false_accept_rate": float(np.mean(wrong)),
-        "interval": share_interval(wrong, np.ones_like(wrong), voices),
+        "interval": share_interval(wrong, np.ones_like(wrong), near_misses.voices),
         "at_recall": {f"{r:g}": share_above(logits, keywords, t) for r, t in thresholds.items()},
     }
 
@@ -55,7 +56,7 @@ def summarise_streams(
     `swept` has a row a threshold, `chosen` the one row of the chosen thresholds, `outcomes` what it did.
     """
     hits, words = chosen.hits[:, 0], chosen.words
-    false_accepts, near = chosen.false_accepts[:, 0], chosen.near_accepts[:, 0]
+    false_accepts, near = chosen.false_accepts[:, 0], chosen.near_accepts[:, 0].sum(1)
     latency = [1000 * o.latency for o in outcomes if o.latency is not None]
     summary: dict[str, Any] = {"hours": float(chosen.hours.sum()), "keywords": int(words.sum())}
     if words.sum():
@@ -108,10 +109,13 @@ def by_condition(chosen: Tally, conditions: Sequence[str]) -> dict[str, dict[str
 def det_points(swept: Tally, grid: Scores) -> list[dict[str, float]]:
     """Return the points of the detection error trade-off: from the highest threshold down, what hears more.
 
-    A logarithmic axis has no 0: a rate of 0 is drawn at half a false accept in all the hours.
+    A logarithmic axis has no 0: a rate of 0 is drawn at half a false accept in all the hours. Without words
+    there is nothing to trade.
     """
+    if not swept.words.any():
+        return []
     floor = 0.5 / float(swept.hours.sum())
-    near = swept.near_accepts.sum(axis=0) / max(1, swept.near_misses.sum())
+    near = swept.near_accepts.sum(axis=(0, 2)) / max(1, swept.near_misses.sum())
     best: dict[float, dict[str, float]] = {}
     for row in range(len(grid))[::-1]:
         rate, miss_rate = max(float(swept.fa_per_hour[row]), floor), 1 - float(swept.recall[row])

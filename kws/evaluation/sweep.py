@@ -35,7 +35,7 @@ class Tally:
     false_accepts: Counts
     """[streams, rows, keywords]"""
     near_accepts: Counts
-    """[streams, rows]"""
+    """[streams, rows, keywords]"""
     words: Counts
     """keywords spoken, [streams, keywords]"""
     near_misses: Counts
@@ -81,15 +81,13 @@ class Tally:
 def tally(streams: list[Heard], keywords: list[str], rules: Rules, window_s: float, on: Scores) -> Tally:
     """Run the detector over streams with thresholds `on`, [rows, keywords], and count what fires."""
     shape = (len(streams), *on.shape)
-    hits, false_accepts = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    near_accepts = np.zeros(shape[:2], np.int64)
+    hits, false_accepts, near_accepts = (np.zeros(shape, np.int64) for _ in range(3))
     for index, stream in enumerate(streams):
         fired = Trigger(rules, on).push(stream.averages)
         found = match(fired, fired.ends(rules, window_s), stream.spoken, keywords)
-        for counts, outcome in ((hits, HIT), (false_accepts, FALSE_ACCEPT)):
+        for counts, outcome in ((hits, HIT), (false_accepts, FALSE_ACCEPT), (near_accepts, NEAR_MISS)):
             which = found.outcome == outcome
             np.add.at(counts[index], (fired.row[which], fired.keyword[which]), 1)
-        np.add.at(near_accepts[index], fired.row[found.outcome == NEAR_MISS], 1)
     words = [[sum(s.label == k for s in stream.spoken) for k in keywords] for stream in streams]
     near_misses = [sum(s.label not in keywords for s in stream.spoken) for stream in streams]
     hours = np.array([stream.seconds for stream in streams]) / 3600

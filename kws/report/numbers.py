@@ -108,7 +108,7 @@ def tiles(metrics: dict[str, Any]) -> list[Row]:
     if words := metrics.get("words"):
         found.append(_share("", words["accuracy"], words["interval"], "of single words recognised"))
     if latency := stream.get("latency_ms"):
-        found.append(Row("", _ms(latency["p50"]), "", "from the end of a word to its event, median"))
+        found.append(Row("", _delay(latency["p50"]), "", "the end of a word is its event known, median"))
     return found
 
 
@@ -130,9 +130,9 @@ def stream_rows(stream: dict[str, Any]) -> list[Row]:
         meaning = f"of {near['n']} near misses said in the streams; not counted as false accepts"
         rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
     if latency := stream.get("latency_ms"):
-        within = f"95{NBSP}% within {_ms(latency['p95'])}"
-        meaning = "from the end of a word to its event, median; below zero, before the word has ended"
-        rows.append(Row("Delay", _ms(latency["p50"]), within, meaning))
+        latest = f"95{NBSP}% by {_delay(latency['p95'])}"
+        meaning = "the end of a word is its event known, median"
+        rows.append(Row("Delay", _delay(latency["p50"]), latest, meaning))
     return rows
 
 
@@ -266,8 +266,8 @@ def _short_rate(per_hour: float, hours: float) -> str:
     return rounded(per_hour) if per_hour else f"none (below {rounded(3 / hours)})"
 
 
-def _ms(milliseconds: float) -> str:
-    return signed(f"{milliseconds:.0f}{NBSP}ms")
+def _delay(milliseconds: float) -> str:
+    return f"{abs(milliseconds):.0f}{NBSP}ms {'after' if milliseconds >= 0 else 'before'}"
 
 
 def _snr(condition: str) -> float | None:

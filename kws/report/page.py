@@ -10,6 +10,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from kws.advice import advise
 from kws.evaluation.events import Outcome
 from kws.headline import duration, rate
 from kws.report import charts, dag, numbers
@@ -66,6 +67,7 @@ def render(results: Results) -> str:
         stream=stream,
         words=metrics.get("words"),
         keywords=list(results.thresholds),
+        advice=advise(metrics, list(results.thresholds), results.target_fa_per_hour),
         tiles=numbers.tiles(metrics),
         stream_rows=numbers.stream_rows(stream) if stream else [],
         word_rows=numbers.word_rows(metrics),

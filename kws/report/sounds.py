@@ -1,6 +1,7 @@
 """What to listen to: augmented clips, and all that went wrong in the streams."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,17 @@ def read_outcomes(path: Path) -> list[Outcome]:
     return [Outcome(**row) for row in read_table(path, ("stream", "kind", "said", "heard"))]
 
 
-def worst(outcomes: Sequence[Outcome], most: int) -> list[Outcome]:
-    """Return what went wrong, the highest scores first, `most` at most."""
-    wrong = [outcome for outcome in outcomes if outcome.kind != "hit"]
-    return sorted(wrong, key=lambda outcome: -outcome.score)[:most]
+def worst(outcomes: Sequence[Outcome], each: int, most: int) -> list[Outcome]:
+    """Return what went wrong, the highest scores first: `each` of a kind and keyword, `most` in all."""
+    wrong = sorted((o for o in outcomes if o.kind != "hit"), key=lambda outcome: -outcome.score)
+    seen: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for outcome in wrong:
+        group = outcome.kind, outcome.heard or outcome.said
+        seen[group] += 1
+        if seen[group] <= each:
+            chosen.append(outcome)
+    return chosen[:most]
 
 
 def listen(
@@ -93,10 +101,11 @@ def listen(
     find: Callable[[str], Path],
     thresholds: Mapping[str, float],
     front_end: FrontEnd,
+    each: int,
     most: int,
 ) -> list[Wrong]:
     """Return what went wrong in streams, by kind; `find` tells where a stream's recording is."""
-    chosen = worst(outcomes, most)
+    chosen = worst(outcomes, each, most)
     groups = [
         Wrong(
             kind,
