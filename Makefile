@@ -1,4 +1,4 @@
-# All that is needed is Python >= 3.11, git and make. With uv installed, `uv run dvc repro` and `uv run pytest` do the same.
+# All that is needed is Python >= 3.11, git and make; uv is used where it is installed, or else brought into .venv.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,9 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: ## create .venv and install what uv.lock pins, compiled: each stage is a process that imports all it needs
-	@command -v uv >/dev/null || test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet uv; }
+	@command -v uv >/dev/null || test -x $(BIN)/uv || { \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is older than 3.11; name another: make PYTHON=python3.11 $(MAKECMDGOALS)")' && \
+	  $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet uv; }
 	@$(UV) sync --frozen --inexact --quiet --compile-bytecode
 
 repro: setup ## run the pipeline: every stage whose inputs changed

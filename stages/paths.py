@@ -33,6 +33,8 @@ TIMELINE = REPORTS / "timeline.csv"
 METRICS = REPORTS / "metrics.json"
 HEADLINE = REPORTS / "headline.json"
 PAGE = REPORTS / "index.html"
+VEGA = REPORTS / "vega.js"
+"""What .dvc/plots/page.html draws DVC's plots with, so that they need no network."""
 
 
 def clips(label: str) -> Path:

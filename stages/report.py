@@ -12,7 +12,7 @@ from kws.files import read_table, replacing, sha256, write_json
 from kws.headline import columns, headline
 from kws.params import Params, load_params
 from kws.report.charts import shown
-from kws.report.page import Results, render
+from kws.report.page import Results, render, vega
 from kws.report.sounds import excerpt, listen, outcome_sound, read_outcomes, shard_sounds
 from stages import paths, run
 
@@ -32,6 +32,8 @@ def main() -> None:
     write_json(paths.HEADLINE, columns(metrics))
     with replacing(paths.PAGE) as partial:
         partial.write_text(render(_results(params, metrics)), encoding="utf-8", newline="\n")
+    with replacing(paths.VEGA) as partial:
+        partial.write_text(vega(), encoding="utf-8", newline="\n")
     advice = advise(metrics, params.keywords, params.detector.target_fa_per_hour)
     for one in advice:
         if one.grave:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import sync_playwright
 from threadpoolctl import threadpool_limits
 
 from kws.audio import read_audio
@@ -77,6 +78,27 @@ def project(made_project, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["stage"])
     monkeypatch.setattr("warnings.showwarning", None)
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, without anything of its own that asks for the network; or the test is skipped."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: pages are not looked at; apt-get install chromium")
+    flags = [
+        "no-first-run",
+        "disable-gpu",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+    ]
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", *(f"--{f}" for f in flags)]
+        )
+        yield running
+        running.close()
 
 
 def real(folder: str) -> Path:

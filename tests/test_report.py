@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from conftest import RATE, ROOT
 from kws.audio import read_audio
@@ -522,26 +521,6 @@ def test_images_have_words_and_tables_have_headings(page):
 
 
 # --- the page in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no chromium on this machine: the page is not looked at; apt-get install chromium")
-    flags = [
-        "no-first-run",
-        "disable-gpu",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-    ]
-    with sync_playwright() as driver:
-        running = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", *(f"--{f}" for f in flags)]
-        )
-        yield running
-        running.close()
 
 
 @contextlib.contextmanager

@@ -80,8 +80,16 @@ def render(results: Results) -> str:
         specs=specs(results),
         style=_asset("page.css"),
         script=_asset("page.js"),
-        vega=_vega(),
+        vega=Markup(vega()),  # noqa: S704 - a library
     )
+
+
+@cache
+def vega() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script, in the version that Altair writes for."""
+    version = ".".join(altair.VEGALITE_VERSION.split(".")[:2])
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
+    return script
 
 
 def specs(results: Results) -> dict[str, charts.Spec]:
@@ -107,10 +115,3 @@ def _css(share: float) -> str:
 
 def _asset(name: str) -> Markup:
     return Markup((HERE / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
-
-
-@cache
-def _vega() -> Markup:
-    """Return Vega, Vega-Lite and Vega-Embed as one script, in the version that Altair writes for."""
-    version = ".".join(altair.VEGALITE_VERSION.split(".")[:2])
-    return Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version))  # noqa: S704 - a library
