@@ -74,12 +74,12 @@ def scratch(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Give the OSError of a full disk, which knows no file, the name of `path`."""
+    """Give the OSError of a full disk the name of `path` where it knows no file, or the one copied from."""
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno in _FULL:
-            error.filename = str(path)
+        if error.errno in _FULL and (error.filename is None or error.filename2 is not None):
+            error.filename, error.filename2 = str(path), None
         raise
 
 

@@ -1,6 +1,7 @@
 """Files are whole or absent, whoever else writes them, and a full disk is told with the file's name."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -204,6 +205,15 @@ def test_a_full_disk_names_the_file_whoever_writes_it(tmp_path):
         partial.write_bytes(b"x" * 10**6)
     assert caught.value.filename == str(tmp_path / "out")
     assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_copy_that_does_not_fit_names_where_it_was_to_go(tmp_path):
+    (tmp_path / "source").write_bytes(b"x" * 10**6)
+    with pytest.raises(OSError, match="No space left") as caught, replacing(tmp_path / "out") as partial:
+        partial.symlink_to("/dev/full")
+        shutil.copyfile(tmp_path / "source", partial)
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "out"), None)
 
 
 def test_other_errors_keep_what_they_know(tmp_path):
