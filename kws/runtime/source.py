@@ -3,6 +3,7 @@
 Each source is an iterator of blocks of mono float32 at the model's rate; none holds more than a block.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -24,9 +25,15 @@ def read_blocks(path: Path, rate: int, block_s: float) -> Iterator[Audio]:
 
     The samples are those that `kws.audio.read_audio` returns, whatever the length of a block. All that can
     be read is yielded before UserError is raised for a file that is empty, broken, shorter than its header
-    promises, or holds NaN or infinity.
+    promises, or holds NaN or infinity; and at once for one that is absent or a folder.
     """
     try:
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder; name the files in it, as {path / '*.wav'}")
+        if not path.exists():
+            raise UserError(f"{path}: no such file; check the path")
+        if not os.access(path, os.R_OK):
+            raise UserError(f"{path}: may not be read; change its permissions")
         with soundfile.SoundFile(path) as file:
             yield from resample(
                 _mono_blocks(file, path, round(block_s * file.samplerate)), file.samplerate, rate
