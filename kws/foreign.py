@@ -116,7 +116,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, s
 
     Every one of `columns` has a cell in each. Raises UserError where that is not so, or where it is no CSV.
     """
-    expected = f"expected a table in UTF-8 with the columns {','.join(columns)}"
+    expected = f"expected the columns {','.join(columns)} of a table in UTF-8"
     try:
         reader = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
         if not set(columns) <= set(reader.fieldnames or ()):

@@ -215,6 +215,13 @@ def test_a_kit_fits_together_or_is_refused(tmp_path, front_end):
     with pytest.raises(UserError, match=r"detector\.json: made for other labels"):
         read_kit(model, tmp_path / "other/detector.json")
     write_models(tmp_path / "silent", front_end, replace(SPEC, on={"SI": 0.5}))
+    for values, message in (
+        ({"window_s": 2.0}, "windows are 2 s, the model hears 1 s"),
+        ({"rules": replace(SPEC.rules, hop_ms=25)}, "hop_ms is 25, expected a multiple of the front end's 10"),
+    ):
+        write_models(tmp_path / "other", front_end, replace(SPEC, **values))
+        with pytest.raises(UserError, match=message):
+            read_kit(tmp_path / "other/kws.onnx", tmp_path / "other/detector.json")
     with pytest.raises(UserError, match="no threshold for NO"):
         read_kit(tmp_path / "silent/kws.onnx", tmp_path / "silent/detector.json")
     detector.write_text('{"labels": []}')
@@ -227,16 +234,16 @@ def test_a_kit_fits_together_or_is_refused(tmp_path, front_end):
 
 def test_a_model_names_its_own_front_end(tmp_path, front_end):
     narrow = changed(front_end, n_mels=40, clip_s=0.8)
-    folder = write_models(tmp_path, narrow)
+    folder = write_models(tmp_path, narrow, replace(SPEC, window_s=0.8))
     assert read_kit(folder / "kws.onnx", folder / "detector.json").front_end == narrow
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["spot", "none.wav"], "error: none.wav: cannot be read as audio"),
+        (["spot", "none.wav"], "error: none.wav: no such file; check the path"),
         (["spot", "a.wav", "b.wav", "--format", "audacity"], "--format audacity take one at a time"),
-        (["listen", "--from-file", "none.wav"], "error: none.wav: cannot be read as audio"),
+        (["listen", "--from-file", "none.wav"], "error: none.wav: no such file; check the path"),
         (["listen", "--bundle", "nowhere"], "error: nowhere: not a bundle"),
         (["listen", "--command", "no-such-program", "--from-file", "x"], "--command: no program 'no-such"),
         (["listen", "--mqtt", "http://host/topic", "--from-file", "x"], "--mqtt: expected mqtt://host"),
