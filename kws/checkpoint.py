@@ -58,9 +58,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     torch.save(plain, path)
 
 
-def load_checkpoint(
-    path: Path, front_end: FrontEnd | None = None, remedy: str = "train again"
-) -> Checkpoint:
+def load_checkpoint(path: Path, front_end: FrontEnd | None = None, remedy: str = "train again") -> Checkpoint:
     """Read a checkpoint without running any code in it.
 
     Raises UserError, which ends in `remedy`, where it is not one of ours, lacks weights or holds some of

@@ -9,8 +9,8 @@ import typer
 
 from kws.errors import UserError
 from kws.labels import check_labels
-from kws.runtime.cli import cli as runtime
 from kws.runtime.cli import HEAR, run, show_version
+from kws.runtime.cli import cli as runtime
 from kws.terminal import plain, plain_json
 
 PROJECT, BOARD = "Set the project up", "Compiled models and boards"

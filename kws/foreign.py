@@ -128,4 +128,3 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, s
         if short := [name for name in columns if row[name] is None]:
             raise UserError(f"{path}, line {line}: has no {' and no '.join(short)}; {expected}")
     return rows
-

@@ -155,7 +155,10 @@ def test_nothing_is_read_but_files_in_the_folder_with_their_hash(tmp_path, unpac
         ({"files": {k: v for k, v in told["files"].items() if k != "golden.npy"}}, r"name 'golden\.npy'"),
         ({"files": {k: v for k, v in told["files"].items() if k != "detector.json"}}, r"'detector\.json'"),
         ({"model": "../../b/kws.onnx"}, r"files does not name '\.\./\.\./b/kws\.onnx'"),
-        ({"files": told["files"] | {str(models / "kws.onnx"): "0"}}, "files names '/.*expected files of this"),
+        (
+            {"files": told["files"] | {str(models / "kws.onnx"): "0"}},
+            "files names '/.*expected files of this",
+        ),
         ({"files": told["files"] | {"..": "0"}}, r"files names '\.\.'"),
         ({"files": told["files"] | {"C:kws.onnx": "0"}}, "files names 'C:kws.onnx'"),
         ({"files": told["files"] | {"none.txt": "0"}}, r"none\.txt: missing"),

@@ -84,7 +84,9 @@ def test_the_shipped_encoder_is_restored_and_not_trained_again(whole, front_end,
         (path.unlink, "No such file"),
     ):
         spoil()
-        with pytest.raises(UserError, match=rf"{message}.*; restore it with `git checkout -- .*encoder\.pt`$"):
+        with pytest.raises(
+            UserError, match=rf"{message}.*; restore it with `git checkout -- .*encoder\.pt`$"
+        ):
             load_encoder(path)
 
 

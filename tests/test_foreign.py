@@ -34,7 +34,9 @@ SCALARS = (
     | st.floats()
     | st.text(max_size=20)
 )
-ANY = st.recursive(SCALARS, lambda s: st.lists(s, max_size=3) | st.dictionaries(st.text(max_size=8), s, max_size=3))
+ANY = st.recursive(
+    SCALARS, lambda s: st.lists(s, max_size=3) | st.dictionaries(st.text(max_size=8), s, max_size=3)
+)
 
 
 def one_line(read, *args):
@@ -144,7 +146,10 @@ def test_a_model(bundle, tmp_path, content):
     one_line(read_kit, tmp_path / "kws.onnx", bundle / "detector.json")
 
 
-HUGE = b"\x93NUMPY\1\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 64), }".ljust(127) + b"\n"
+HUGE = (
+    b"\x93NUMPY\1\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 64), }".ljust(127)
+    + b"\n"
+)
 
 
 @fuzz
@@ -163,7 +168,9 @@ def test_a_golden_vector(bundle, tmp_path, front_end, content):
     assert found is None or (found.shape, found.dtype) == ((98, 64), np.float32)
 
 
-CELLS = st.text(max_size=12) | st.sampled_from(["0", "1", *LABELS, "../x", "-1", "9" * 30, "\x1b[31m", "\0", '"'])
+CELLS = st.text(max_size=12) | st.sampled_from(
+    ["0", "1", *LABELS, "../x", "-1", "9" * 30, "\x1b[31m", "\0", '"']
+)
 
 
 @fuzz

@@ -7,14 +7,31 @@ from hypothesis import strategies as st
 from kws.labels import LONGEST, check_labels, is_label
 
 
-@pytest.mark.parametrize("label", ["SALIR", "MÚSICA", "MU\u0301SICA", "हिन्दी", "on-off_2", "7", "x" * LONGEST])
+@pytest.mark.parametrize(
+    "label", ["SALIR", "MÚSICA", "MU\u0301SICA", "हिन्दी", "on-off_2", "7", "x" * LONGEST]
+)
 def test_names_in_any_script_are_labels(label):
     assert is_label(label)
 
 
 @pytest.mark.parametrize(
     "label",
-    ["", "../x", "/etc", "a b", "-rf", "_x", "A;touch x", "$(x)", "a\n", "a.b", "\x1b[2J", "R&D", "a" * 61, "\u202ea"],
+    [
+        "",
+        "../x",
+        "/etc",
+        "a b",
+        "-rf",
+        "_x",
+        "A;touch x",
+        "$(x)",
+        "a\n",
+        "a.b",
+        "\x1b[2J",
+        "R&D",
+        "a" * 61,
+        "\u202ea",
+    ],
 )
 def test_what_a_shell_a_path_or_a_terminal_would_read_is_none(label):
     assert not is_label(label)

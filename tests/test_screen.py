@@ -51,8 +51,8 @@ def test_it_shows_the_last_scores_against_their_thresholds():
 def test_it_counts_every_word():
     text = picture([part(0.9, 0, Event("A", i, i + 1.0, 0.9)) for i in range(12)])
     (a,) = [line for line in text.splitlines() if "0.90 of 0.50" in line]
-    assert "12 ×" in a
-    assert text.count("×") == 1
+    assert "12 x" in a
+    assert text.count("12 x") == 1
 
 
 def test_a_long_label_and_a_foreign_name_keep_the_frame_whole():
@@ -78,7 +78,8 @@ class PortAudioError(Exception):
 def play(settings):
     import numpy as np
     for index in range(30):
-        settings["callback"](np.zeros((1600, 1), np.float32), 1600, None, types.SimpleNamespace(input_overflow=False))
+        fine = types.SimpleNamespace(input_overflow=False)
+        settings["callback"](np.zeros((1600, 1), np.float32), 1600, None, fine)
         time.sleep(0.02)
         if index == 15:
             os.write(2, b"ALSA lib pulse.c:242: Unable to connect\\n")

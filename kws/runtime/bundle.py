@@ -84,9 +84,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError as error:
         raise UserError(f"{path}: not a manifest ({error}); unpack the bundle again") from error
     if number != FORMAT:
-        raise UserError(
-            f"{path}: format {number}, expected {FORMAT}; install the wheel of {made_by[:40]}"
-        )
+        raise UserError(f"{path}: format {number}, expected {FORMAT}; install the wheel of {made_by[:40]}")
     try:
         manifest = typed(Manifest, values)
         check_labels(manifest.labels)
@@ -134,7 +132,9 @@ def read_golden(path: Path, front_end: FrontEnd) -> Features:
     content = read_bytes(path, size + LONGEST_HEADER)
     head, values = content[:-size], content[-size:]
     if not re.fullmatch(HEADER % shape, head, re.DOTALL) or len(values) != size:
-        raise UserError(f"{path}: expected a NumPy file of {shape[0]} x {shape[1]} float32; unpack the bundle again")
+        raise UserError(
+            f"{path}: expected a NumPy file of {shape[0]} x {shape[1]} float32; unpack the bundle again"
+        )
     golden: Features = np.frombuffer(values, "<f4").reshape(shape)
     return golden
 

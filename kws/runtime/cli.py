@@ -177,6 +177,8 @@ def listen_(
             said = (
                 f"{spotter.windows} windows, one every {spec.rules.hop_ms:g} ms; {faults.overruns} overruns"
             )
+            if from_file and not spotter.windows:
+                said += f"; it is shorter than one of {spec.window_s:g} s, `kws spot` hears short files"
             typer.echo(said, err=True)
     if recorder and recorder.failure:
         raise UserError(f"{save_events}: not all audio was saved ({recorder.failure.strerror})")
@@ -206,7 +208,9 @@ def _source(
         return microphone.name, microphone.blocks(), microphone.faults
     if str(from_file) == "-":
         if sys.stdin is None:
-            raise UserError("stdin: is closed; give it raw 16-bit samples: arecord -t raw ... | kws listen ...")
+            raise UserError(
+                "stdin: is closed; give it raw 16-bit samples: arecord -t raw ... | kws listen ..."
+            )
         return "stdin", pcm_blocks(sys.stdin.buffer, rate, block_s), Faults()
     blocks = read_blocks(from_file, rate, block_s)
     return from_file.name, blocks if fast else in_real_time(blocks, rate), Faults()
@@ -235,7 +239,7 @@ def _open_closed_streams() -> None:
         pass
     os.close(number)
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the end
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
 
 
 board = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

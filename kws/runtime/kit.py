@@ -43,7 +43,8 @@ def assemble(session: Session, front_end: FrontEnd, spec: DetectorSpec, source: 
         )
     if spec.window_s != front_end.clip_s:
         raise UserError(
-            f"{source}: the detector's windows are {spec.window_s:g} s, the model hears {front_end.clip_s:g} s"
+            f"{source}: the detector's windows are {spec.window_s:g} s,"
+            f" the model hears {front_end.clip_s:g} s"
         )
     return Kit(Classifier(session), front_end, spec, source)
 

@@ -79,7 +79,7 @@ class Screen:
             on = self._spec.on[keyword]
             style = "bold green" if average >= on else "yellow" if average >= NEAR * on else "blue"
             row = bar(float(average), style, on)
-            count = f"{self._counts[keyword]:5} ×" if self._counts[keyword] else ""
+            count = f"{self._counts[keyword]:5} x" if self._counts[keyword] else ""
             name = set_cell_size(keyword, NAME - 1) + " "
             rows.append(Text.assemble((name, "bold"), row, f" {average:6.2f} of {on:.2f}", (count, "green")))
         rows.append(Text())
