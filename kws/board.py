@@ -3,11 +3,13 @@
 import csv
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kws.errors import UserError
+from kws.foreign import read_bytes, read_rows
 from kws.types import Features, Labels, Logits
 
 
@@ -27,13 +29,45 @@ def write_inputs(folder: Path, inputs: Features, labels: list[str], files: list[
         writer.writerows((index, *row) for index, row in enumerate(zip(labels, files, strict=True)))
 
 
+@dataclass(frozen=True)
+class Input:
+    """A row of labels.csv: an input's folder and what is said in it."""
+
+    index: str
+    label: str
+
+
+def read_labels(path: Path, labels: Sequence[str]) -> list[Input]:
+    """Return the rows of the labels.csv that `write_inputs` wrote.
+
+    Raises UserError where it is no such table, holds no rows, or names a folder or a label that cannot be.
+    """
+    rows = [(line, Input(row["index"], row["label"])) for line, row in read_rows(path, ["index", "label"])]
+    if not rows:
+        raise UserError(f"{path}: has no rows; run `calib` again")
+    for line, row in rows:
+        where = f"{path}, line {line}"
+        if not re.fullmatch(r"[0-9]{1,9}", row.index):
+            raise UserError(f"{where}: index {row.index[:40]!a}, expected a number")
+        if row.label not in labels:
+            raise UserError(f"{where}: label {row.label[:40]!r}, expected one of {' '.join(labels)}")
+    return [row for _, row in rows]
+
+
 def read_inputs(folder: Path, shape: tuple[int, int], labels: list[str]) -> tuple[Features, Labels]:
-    """Return what `write_inputs` wrote: features float32 [n, 1, frames, n_mels] and labels int64 [n]."""
-    with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    samples = [np.fromfile(folder / "input" / row["index"] / "input.bin", "<f4") for row in rows]
-    features = np.stack(samples).reshape(-1, 1, *shape).astype(np.float32)
-    return features, np.array([labels.index(row["label"]) for row in rows], np.int64)
+    """Return what `write_inputs` wrote: features float32 [n, 1, frames, n_mels] and labels int64 [n].
+
+    Raises UserError where the table or an input is not what was written.
+    """
+    rows, size = read_labels(folder / "labels.csv", labels), 4 * shape[0] * shape[1]
+    features = np.empty((len(rows), 1, *shape), np.float32)
+    for row, values in zip(rows, features, strict=True):
+        path = folder / "input" / row.index / "input.bin"
+        content = read_bytes(path, size)
+        if len(content) != size:
+            raise UserError(f"{path}: holds {len(content)} bytes, expected {size}; run `calib` again")
+        values[0] = np.frombuffer(content, "<f4").reshape(shape)
+    return features, np.array([labels.index(row.label) for row in rows], np.int64)
 
 
 def check_list(path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from kws.errors import UserError
 from kws.files import replacing, sha256
+from kws.foreign import parse_json, read_bytes, typed
 from kws.runtime.backends import BACKENDS
 from kws.runtime.bundle import DETECTOR, FORMAT, GOLDEN, MANIFEST, Manifest, golden_vector
 from kws.runtime.kit import read_kit
@@ -44,7 +45,8 @@ README = """Install and run, on the board:
     tar xzf kws-bundle.tar.gz -C /opt
     python3 -m venv /opt/kws
     /opt/kws/bin/pip install '/opt/kws-bundle/{wheel}[{extras}]'{axengine}
-    /opt/kws/bin/kws listen --bundle /opt/kws-bundle
+    /opt/kws/bin/kws spot recording.wav --bundle /opt/kws-bundle     # what is heard in a file
+    /opt/kws/bin/kws listen --bundle /opt/kws-bundle                 # ... in the microphone
 
 The wheel must be the one in this folder: a bundle refuses to run with another front end.
 """
@@ -80,7 +82,7 @@ def write_bundle(out: Path, target: str, models: Path) -> Manifest:
         target=target,
         model=model.name,
         labels=kit.detector.labels,
-        front_end=asdict(kit.front_end),
+        front_end=kit.front_end,
         build=build,
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     )
@@ -100,11 +102,19 @@ def _compiled(models: Path, target: str) -> tuple[Path, dict[str, Any]]:
         raise UserError(
             f"{folder}: no compiled model; run `dvc repro compile@{target}`, or use --target {FLOAT}"
         )
-    build = json.loads((folder / "build.json").read_text(encoding="utf-8"))
-    made_of = build.get("inputs", {}).get("kws.onnx")
+    build = _read_build(folder / "build.json")
+    inputs = build.get("inputs")
+    made_of = inputs.get("kws.onnx") if isinstance(inputs, dict) else None
     if made_of is not None and made_of != sha256(models / "kws.onnx"):
         raise UserError(f"{found[0]}: compiled from another {models / 'kws.onnx'}; run `dvc repro` first")
     return found[0], build
+
+
+def _read_build(path: Path) -> dict[str, Any]:
+    try:
+        return typed(dict[str, Any], parse_json(read_bytes(path)))
+    except ValueError as error:
+        raise UserError(f"{path}: not what `compile` wrote ({error}); run `dvc repro` again") from error
 
 
 def _write_tar(path: Path, files: dict[str, bytes]) -> None:

@@ -1,6 +1,5 @@
 """`kws`: small commands around the pipeline."""
 
-import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -8,8 +7,14 @@ from typing import Annotated
 
 import typer
 
+from kws.errors import UserError
+from kws.labels import check_labels
+from kws.runtime.cli import HEAR, run, show_version
 from kws.runtime.cli import cli as runtime
-from kws.runtime.cli import run
+from kws.terminal import plain, plain_json
+
+PROJECT, BOARD = "Set the project up", "Compiled models and boards"
+"""What commands are for, in `--help`."""
 
 
 class Layout(StrEnum):
@@ -19,16 +24,19 @@ class Layout(StrEnum):
     original = "original"
 
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-cli.add_typer(runtime)
+cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @cli.callback()
-def kws() -> None:
+def kws(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version("kws"), is_eager=True, help="Tell it and stop.")
+    ] = False,
+) -> None:
     """Keyword spotting from one recording per word. The pipeline itself is run by `dvc repro`."""
 
 
-@cli.command()
+@cli.command(rich_help_panel=PROJECT)
 def compose(
     overrides: Annotated[list[str] | None, typer.Argument(help="Hydra overrides, e.g. train.lr=3e-4")] = None,
 ) -> None:
@@ -38,23 +46,26 @@ def compose(
     write(Path("conf"), Path("params.yaml"), overrides or [])
 
 
-@cli.command()
+cli.add_typer(runtime)
+
+
+@cli.command(rich_help_panel=HEAR)
 def wavs(
     label: Annotated[str, typer.Argument(help="a label, or _hard for the negatives made from keywords")],
     out: Annotated[Path, typer.Option(help="folder to write to")],
     n: Annotated[int | None, typer.Option(min=1, help="how many clips; all of them if not given")] = None,
     like: Annotated[Layout, typer.Option(help="original: <LABEL>/<label>_00000.wav")] = Layout.plain,
 ) -> None:
-    """Write a label's clips as WAV files, to listen to or to use elsewhere."""
+    """Write a label's clips as WAV files, to hear or to use elsewhere."""
     from kws.params import load_params
     from kws.wavs import write_wavs
 
     rate = load_params(Path("params.yaml")).features.sample_rate
     for path in write_wavs(Path("data/clips") / label, out, n, rate, original=like is Layout.original):
-        typer.echo(path)
+        typer.echo(plain(path))
 
 
-@cli.command()
+@cli.command(rich_help_panel=HEAR)
 def features(
     recording: Annotated[Path, typer.Argument(help="WAV, FLAC or OGG of a minute at most")],
     out: Annotated[Path | None, typer.Option(help="NumPy file to write, float32 [frames, bands]")] = None,
@@ -66,22 +77,22 @@ def features(
     from kws.single import show_features
 
     front_end = load_params(Path("params.yaml")).features
-    typer.echo(show_features(recording, front_end, decibels, out, plot))
+    typer.echo(plain(show_features(recording, front_end, decibels, out, plot)))
 
 
-@cli.command()
+@cli.command(rich_help_panel=BOARD)
 def bundle(
     target: Annotated[str, typer.Option(help="a compiled target, or float: the model as trained")] = "float",
     out: Annotated[Path, typer.Option(help="archive to write")] = Path("kws-bundle.tar.gz"),
 ) -> None:
-    """Pack all that a board needs: model, detector, front end and the code that runs them."""
+    """Pack all that a board needs into one archive."""
     from kws.bundle import write_bundle
 
     manifest = write_bundle(out, target, Path("models"))
-    typer.echo(f"{out}: {manifest.model} for {target}, {out.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{plain(out)}: {manifest.model} for {target}, {out.stat().st_size / 1e6:.1f} MB")
 
 
-@cli.command()
+@cli.command(rich_help_panel=BOARD)
 def decode(
     outputs: Annotated[list[Path], typer.Argument(help="output.bin files, or the output folder of a run")],
     labels: Annotated[str, typer.Option(help="A,B,C in the model's order; params.yaml's if not given")] = "",
@@ -91,31 +102,41 @@ def decode(
     probabilities: Annotated[bool, typer.Option(help="the files hold probabilities, not logits")] = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")] = False,
 ) -> None:
-    """Say what ax_run_model's outputs mean: labels and probabilities, or a folder's accuracy."""
+    """Say what the outputs of ax_run_model mean.
+
+    An output.bin gives labels and probabilities, the output folder of a run its accuracy.
+    """
     from kws.decode import decode as read
     from kws.decode import score
     from kws.params import load_params
     from kws.tables import confusion_table, probability_table
 
     names = labels.split(",") if labels else load_params(Path("params.yaml")).labels
+    try:
+        check_labels(names)
+    except ValueError as error:
+        raise UserError(f"--labels: {error}") from error
     decoded = [read(path, names, probabilities) for path in outputs if not path.is_dir()]
     scores = {path: score(path, table, names, probabilities) for path in outputs if path.is_dir()}
     if json_:
         found = [asdict(one) for one in decoded]
         folders = [{"folder": str(path), **asdict(one)} for path, one in scores.items()]
-        typer.echo(json.dumps({"outputs": found, "folders": folders}, indent=2, ensure_ascii=False))
+        typer.echo(plain_json({"outputs": found, "folders": folders}, indent=2))
         return
     for one in decoded:
         typer.echo(probability_table(one))
     for path, result in scores.items():
-        typer.echo(f"{path}\n{confusion_table(result)}")
+        typer.echo(f"{plain(path)}\n{confusion_table(result)}")
 
 
-@cli.command()
+@cli.command(rich_help_panel=BOARD)
 def doctor(
     target: Annotated[str | None, typer.Argument(help="ax630c or ax650n; both if not given")] = None,
 ) -> None:
-    """Check what an Axera target needs: Pulsar2, disk, the board and its tool. Status 1 if it cannot work."""
+    """Check what an Axera target needs; status 1 if it cannot work.
+
+    That is Pulsar2, disk space, the board and its tool.
+    """
     from kws.doctor import examine
     from kws.params import load_params, load_target
 

@@ -1,14 +1,14 @@
 """What a board wrote, in words: output.bin files as labels with their probabilities."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kws.board import logits_of
+from kws.board import logits_of, read_labels
 from kws.errors import UserError
+from kws.foreign import read_bytes
 from kws.inference import softmax
 
 
@@ -42,7 +42,7 @@ def decode(path: Path, labels: Sequence[str], probabilities: bool = False) -> De
     With `probabilities` they are read as such, for models that end in a softmax. Raises UserError for a file
     of another length, and for probabilities that are none.
     """
-    values = logits_of(path.read_bytes(), len(labels), str(path))
+    values = logits_of(read_bytes(path), len(labels), str(path))
     shares = values if probabilities else softmax(values.astype(np.float64))
     if probabilities and (values.min() < 0 or abs(values.sum() - 1) > 0.01):
         raise UserError(f"{path}: its values are not probabilities; leave out --probabilities to read logits")
@@ -59,22 +59,15 @@ def score(folder: Path, table: Path, labels: Sequence[str], probabilities: bool 
 
     Raises UserError where the table is not one, names other labels, or nothing of it is in the folder.
     """
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"index", "label"} <= rows[0].keys():
-        raise UserError(f"{table}: expected a table with the columns index and label, as `calib` writes it")
-    if unknown := {row["label"] for row in rows} - set(labels):
-        raise UserError(
-            f"{table}: names {', '.join(sorted(unknown))}, expected labels among {' '.join(labels)}"
-        )
-    paths = {row["index"]: folder / Path(row["index"]).name / "output.bin" for row in rows}
-    there = [row for row in rows if paths[row["index"]].is_file()]
+    rows = read_labels(table, labels)
+    paths = {row.index: folder / row.index / "output.bin" for row in rows}
+    there = [row for row in rows if paths[row.index].is_file()]
     if not there:
         raise UserError(
             f"{folder}: holds no <index>/output.bin of {table}; give the output folder of the run"
         )
     confusion = {actual: dict.fromkeys(labels, 0) for actual in labels}
     for row in there:
-        confusion[row["label"]][decode(paths[row["index"]], labels, probabilities).label] += 1
+        confusion[row.label][decode(paths[row.index], labels, probabilities).label] += 1
     right = sum(confusion[label][label] for label in labels)
     return Score(len(rows), len(rows) - len(there), right / len(rows), confusion)

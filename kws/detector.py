@@ -6,7 +6,6 @@ its average reaches `on` and stays there long enough, and may fire again only af
 event.
 """
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kws.errors import UserError
 from kws.files import write_json
+from kws.foreign import parse_json, read_bytes, typed
+from kws.labels import check_labels
 
 Scores = NDArray[np.floating]
 """Probabilities of keywords: [windows, keywords]."""
@@ -193,10 +195,42 @@ def write_spec(path: Path, spec: DetectorSpec) -> None:
     write_json(path, asdict(spec))
 
 
+RANGES: dict[str, tuple[float, float]] = {
+    "hop_ms": (1, 1000),
+    "smooth_ms": (0, 5000),
+    "hold_ms": (0, 5000),
+    "refractory_ms": (0, 60000),
+    "release": (0, 1),
+    "level_ms": (1e-3, 60000),
+    "level_floor": (-14, 0),
+}
+"""Of the rules in a file, whoever wrote it; `detector` in params.yaml is as wide."""
+HIGHEST = 2.0
+"""A threshold; no average reaches it."""
+
+
 def read_spec(path: Path) -> DetectorSpec:
-    """Read a detector that `write_spec` wrote."""
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return DetectorSpec(**values | {"rules": Rules(**values["rules"])})
+    """Read a detector that `write_spec` wrote. Raises UserError where it is none, or no sound one."""
+    try:
+        spec = typed(DetectorSpec, parse_json(read_bytes(path)))
+        _check(spec)
+    except ValueError as error:
+        raise UserError(f"{path}: not a detector of this version ({error}); make it again") from error
+    return spec
+
+
+def _check(spec: DetectorSpec) -> None:
+    """Raise ValueError where names, rules or thresholds cannot be."""
+    check_labels(spec.labels)
+    if spec.background not in spec.labels or not spec.keywords:
+        raise ValueError(f"labels holds {' '.join(spec.labels)[:300]}, expected keywords and the background")
+    values = [(f"rules.{name}", getattr(spec.rules, name), bounds) for name, bounds in RANGES.items()]
+    values += [(f"on.{name}", value, (0, HIGHEST)) for name, value in spec.on.items()]
+    for name, value, (low, high) in values:
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value:g}, expected {low:g} to {high:g}")
+    if missing := [keyword for keyword in spec.keywords if keyword not in spec.on]:
+        raise ValueError(f"no threshold for {' '.join(missing)}")
 
 
 class Detector:

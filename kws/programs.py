@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Literal
 
+from kws import terminal
 from kws.errors import UserError
 from kws.files import naming
 
@@ -21,7 +22,6 @@ LINE = 300
 """Characters of a foreign line that are shown in a message."""
 LOG_LINE = 64 * 1024
 """Bytes of a foreign line that are kept in a log; no program means more to be read."""
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~]?)")
 _GRACE_S = 2.0
 """What a program may take to end when told to, or its children to close its pipes when it has ended."""
 
@@ -48,14 +48,8 @@ class Finished:
 
 
 def plain(raw: bytes) -> str:
-    """Return foreign bytes as text that is safe in a terminal, a log or a message.
-
-    Escape sequences are dropped; every other character that does not print, but for line feed and tab, is
-    written out as `\\r` or `\\x9b`.
-    """
-    text = _ESCAPES.sub("", raw.decode("utf-8", "replace"))
-    named = {ord(c): _name(c) for c in set(text) if not c.isprintable() and c not in "\n\t"}
-    return text.translate(named) if named else text
+    """Return foreign bytes as text that is safe in a terminal, a log or a message; lines stay lines."""
+    return terminal.plain(raw.decode("utf-8", "replace"), keep="\n\t")
 
 
 def last_line(raw: bytes) -> str:
@@ -200,8 +194,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             else:
                 os.killpg(process.pid, kill)
             process.wait(_GRACE_S)
-
-
-def _name(character: str) -> str:
-    code = ord(character)
-    return {13: "\\r", 0: "\\0"}.get(code) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")

@@ -25,12 +25,16 @@ _OGG_PAGE = 27 + 255 + 255 * 255
 
 def open_sound(path: Path) -> soundfile.SoundFile:
     """Open a WAV, FLAC or OGG file; UserError where its header cannot be read or says what cannot be."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name the files in it, as {path / '*.wav'}")
     try:
         path.stat()
         # as bytes where names are bytes, because not every name is UTF-8
         file = soundfile.SoundFile(os.fspath(path) if os.name == "nt" else os.fsencode(path))
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, error.error_string) from error
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; check the path") from error
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     problem = None

@@ -1,11 +1,12 @@
 """Results as text for a terminal."""
 
 from kws.decode import Decoded, Score
+from kws.terminal import plain
 
 
 def probability_table(decoded: Decoded) -> str:
     """Return an output's labels with logit and probability, the likeliest marked."""
-    rows = [decoded.file]
+    rows = [plain(decoded.file)]
     for label, share in decoded.probabilities.items():
         logit = "" if decoded.logits is None else f"{decoded.logits[label]:10.4f}"
         rows.append(f"  {'>' if label == decoded.label else ' '} {label:12}{logit}  {share:.6f}")

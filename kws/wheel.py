@@ -14,10 +14,13 @@ MODULES = (
     "errors.py",
     "features.py",
     "files.py",
+    "foreign.py",
     "inference.py",
+    "labels.py",
     "runtime",
     "soundfiles.py",
     "streaming.py",
+    "terminal.py",
     "types.py",
 )
 """What runs on the board, relative to this package; a test compares it with the imports."""

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from dvclive.live import Live
 
-from kws.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from kws.checkpoint import Checkpoint, save_checkpoint
 from kws.files import remove, replacing
 from kws.models import build_model
 from kws.models.encoder import Encoder
@@ -16,7 +16,7 @@ from kws.splits import TRAIN, VAL
 from kws.training.loop import fit
 from kws.training.module import Epoch
 from kws.training.resume import code, fingerprint
-from kws.training.transfer import hear, place_prototypes, prototypes_alone, start_from
+from kws.training.transfer import hear, load_encoder, place_prototypes, prototypes_alone, start_from
 from stages import paths, run
 from stages.data import dataset
 
@@ -39,7 +39,7 @@ def main() -> None:
     resume = paths.RESUME / f"{key}.ckpt"
     background, trained = params.labels.index(params.background), network
     if isinstance(network, Encoder):  # it is frozen, so it hears each clip once
-        start_from(network, load_checkpoint(paths.ENCODER), front_end)
+        start_from(network, load_encoder(paths.ENCODER), front_end)
         train, val = hear(network, train), hear(network, val)
         place_prototypes(network, train, background)
         trained = prototypes_alone(network)

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
 
@@ -18,6 +20,7 @@ from conftest import RATE, ROOT, changed
 from kits import SPEC, write_models
 from kws import bundle as packing
 from kws.bundle import write_bundle
+from kws.detector import read_spec
 from kws.errors import UserError
 from kws.features import features
 from kws.files import sha256, write_json
@@ -25,6 +28,7 @@ from kws.inference import Classifier
 from kws.runtime import bundle as unpacking
 from kws.runtime.backends import open_session
 from kws.runtime.bundle import golden_vector, probe_signal, read_bundle
+from kws.runtime.kit import read_kit
 from kws.runtime.source import read_blocks
 from kws.runtime.spotter import Spotter
 from kws.wheel import MODULES, PACKAGE, build_wheel, sources
@@ -130,10 +134,9 @@ def test_a_bundle_that_is_not_whole_is_refused(unpacked):
     model.write_bytes(whole)
     for values, message in (
         ({"format": 2}, r"format 2, expected 1; install the wheel of 0\."),
-        ({"files": {"../kws-bundle.tar.gz": "0"}}, "missing"),
-        ({"front_end": {"n_mels": 64}}, "a front end that this version does not know"),
+        ({"front_end": {"n_mels": 64}}, r"manifest\.json: not a manifest \(front_end\.\w+ is missing\)"),
         ({"labels": ["A"]}, "the detector's labels are not those of the model"),
-        ({"more": 1}, r"manifest\.json: not a manifest"),
+        ({"more": 1}, r"manifest\.json: not a manifest \(more is not known here\)"),
     ):
         manifest.write_text(told)
         edit(manifest, **values)
@@ -144,12 +147,94 @@ def test_a_bundle_that_is_not_whole_is_refused(unpacked):
         read_bundle(unpacked)
 
 
+def test_nothing_is_read_but_files_in_the_folder_with_their_hash(tmp_path, unpacked, models):
+    manifest = unpacked / "manifest.json"
+    told = json.loads(manifest.read_text())
+    for values, message in (
+        ({"files": {}}, r"files does not name 'kws\.onnx'"),
+        ({"files": {k: v for k, v in told["files"].items() if k != "golden.npy"}}, r"name 'golden\.npy'"),
+        ({"files": {k: v for k, v in told["files"].items() if k != "detector.json"}}, r"'detector\.json'"),
+        ({"model": "../../b/kws.onnx"}, r"files does not name '\.\./\.\./b/kws\.onnx'"),
+        (
+            {"files": told["files"] | {str(models / "kws.onnx"): "0"}},
+            "files names '/.*expected files of this",
+        ),
+        ({"files": told["files"] | {"..": "0"}}, r"files names '\.\.'"),
+        ({"files": told["files"] | {"C:kws.onnx": "0"}}, "files names 'C:kws.onnx'"),
+        ({"files": told["files"] | {"none.txt": "0"}}, r"none\.txt: missing"),
+    ):
+        manifest.write_text(json.dumps(told | values))
+        with pytest.raises(UserError, match=message):
+            read_bundle(unpacked)
+    manifest.write_text(json.dumps(told))
+    (unpacked / "kws.onnx").rename(tmp_path / "kws.onnx")
+    (unpacked / "kws.onnx").symlink_to(tmp_path / "kws.onnx")
+    with pytest.raises(UserError, match=r"kws\.onnx: a link to a file elsewhere"):
+        read_bundle(unpacked)
+
+
+@pytest.mark.parametrize("label", ["../../../x", "/tmp/x", "$(touch x)", "\x1b[2J"])
+def test_labels_that_are_no_names_are_refused_wherever_they_stand(unpacked, models, tmp_path, label):
+    """They would become folders of `--save-events` and words of `--command`."""
+    spec = replace(SPEC, labels=["SI", label, "FONDO"], on={"SI": 0.5, label: 0.5})
+    told = (unpacked / "manifest.json").read_text()
+    edit(unpacked / "manifest.json", labels=spec.labels)
+    with pytest.raises(UserError, match=r"manifest\.json: not a manifest \(label .*expected letters, digits"):
+        read_bundle(unpacked)
+    (unpacked / "manifest.json").write_text(told)
+    write_json(unpacked / "detector.json", asdict(spec))
+    files = json.loads(told)["files"] | {"detector.json": sha256(unpacked / "detector.json")}
+    edit(unpacked / "manifest.json", files=files)
+    with pytest.raises(UserError, match=r"detector\.json: not a detector .*label .*expected letters, digits"):
+        read_bundle(unpacked)
+    model = onnx.load(models / "kws.onnx")
+    onnx.helper.set_model_props(model, {"labels": json.dumps(spec.labels), "front_end": "{}"})
+    onnx.save(model, tmp_path / "kws.onnx")
+    with pytest.raises(UserError, match=r"kws\.onnx: tells no labels .*label .*expected letters, digits"):
+        read_kit(tmp_path / "kws.onnx", models / "detector.json")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rules": {"level_ms": 0}}, "level_ms is 0, expected 0.001 to 60000"),
+        ({"rules": {"hop_ms": 0}}, "hop_ms is 0, expected 1 to 1000"),
+        ({"rules": {"smooth_ms": 1e12}}, r"smooth_ms is 1e\+12, expected 0 to 5000"),
+        ({"rules": {"hop_ms": "100"}}, 'hop_ms is "100", expected a number'),
+        ({"on": {"SI": float("nan"), "NO": 0.5}}, "on.SI is NaN, expected a number"),
+        ({"on": {"SI": -1, "NO": 0.5}}, "on.SI is -1, expected 0 to 2"),
+        ({"on": {"SI": 0.5}}, "no threshold for NO"),
+        ({"labels": [1, 2, 3]}, r"labels\[0\] is 1, expected a text"),
+        ({"background": "X"}, "expected keywords and the background"),
+        ({"labels": ["FONDO"]}, "expected keywords and the background"),
+    ],
+)
+def test_a_detector_that_cannot_be_is_refused(tmp_path, values, message):
+    written = asdict(SPEC)
+    values = {key: written[key] | value if key == "rules" else value for key, value in values.items()}
+    (tmp_path / "detector.json").write_text(json.dumps(written | values))
+    with pytest.raises(UserError, match=rf"detector\.json: not a detector of this version \(.*{message}"):
+        read_spec(tmp_path / "detector.json")
+
+
+def test_the_readme_of_a_bundle_shows_how_to_hear_a_file(unpacked):
+    assert "kws spot recording.wav --bundle /opt/kws-bundle" in (unpacked / "README.txt").read_text()
+
+
+def test_git_ignores_what_is_packed_and_unpacked():
+    for name in ("kws-bundle.tar.gz", "board.tar.gz", "kws-bundle/kws.onnx"):
+        assert subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT).returncode == 0
+
+
 def test_only_what_was_compiled_from_this_model_is_packed(tmp_path, models):
     with pytest.raises(UserError, match=r"ax650n: no compiled model; run `dvc repro compile@ax650n`"):
         write_bundle(tmp_path / "out", "ax650n", models)
     folder = shutil.copytree(models, tmp_path / "models")
     write_json(folder / "host/build.json", {"inputs": {"kws.onnx": "0"}})
     with pytest.raises(UserError, match=r"compiled from another .*kws\.onnx; run `dvc repro` first"):
+        write_bundle(tmp_path / "out", "host", folder)
+    (folder / "host/build.json").write_text("[]")
+    with pytest.raises(UserError, match=r"build\.json: not what `compile` wrote"):
         write_bundle(tmp_path / "out", "host", folder)
     assert not (tmp_path / "out").exists()
 

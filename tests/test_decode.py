@@ -76,13 +76,45 @@ def test_a_folder_gives_accuracy_and_confusion_and_a_missing_output_is_wrong(tmp
 
 def test_a_folder_or_table_that_does_not_fit_is_named(tmp_path):
     out, table = folder(tmp_path, {0: 0}, ["SI"])
-    with pytest.raises(UserError, match=r"labels\.csv: names SI, expected labels among A B"):
+    with pytest.raises(UserError, match=r"labels\.csv, line 2: label 'SI', expected one of A B"):
         score(out, table, ["A", "B"])
     with pytest.raises(UserError, match=r"holds no <index>/output\.bin"):
         score(tmp_path / "nothing", table, ["SI", "NO"])
-    table.write_text("")
-    with pytest.raises(UserError, match="expected a table with the columns index and label"):
+    for content, message in (
+        (b"", "expected the columns index,label"),
+        (b"index,label\n", "has no rows"),
+        (b"index,label\n0\n", "line 2: has no label; expected the columns"),
+        (b"index,label\n../../x,SI\n", r"line 2: index '\.\./\.\./x', expected a number"),
+        (b"\x7fELF\xff\0\1", "of a table in UTF-8"),
+        (b"index,label\n0," + b"x" * 200_000, "larger than field limit"),
+    ):
+        table.write_bytes(content)
+        with pytest.raises(UserError, match=message):
+            score(out, table, ["SI", "NO"])
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
+    """Both are sparse: 40 GB that take no room on the disk, and none in memory."""
+    out, table = folder(tmp_path, {0: 0}, ["SI"])
+    os.truncate(out / "0/output.bin", 40 * 10**9)
+    with pytest.raises(UserError, match=r"output\.bin: longer than the \d+ bytes"):
         score(out, table, ["SI", "NO"])
+    os.truncate(table, 40 * 10**9)
+    with pytest.raises(UserError, match=r"labels\.csv: longer than the \d+ bytes"):
+        score(out, table, ["SI", "NO"])
+
+
+def test_what_moves_the_cursor_does_not_reach_the_terminal(tmp_path, monkeypatch, capsys):
+    """Cells, names of files and labels come from elsewhere."""
+    hostile = tmp_path / "a\x1b[2Jb\nc.bin"
+    hostile.write_bytes(bytes(8))
+    assert kws(monkeypatch, "decode", hostile, "--labels", "SI,NO") == 0
+    assert f"{tmp_path}/ab\\nc.bin" in capsys.readouterr().out
+    out, table = folder(tmp_path, {0: 0}, ["\x1b]0;title\x07\x9b1mSI"])
+    message = kws(monkeypatch, "decode", out, "--labels-csv", table, "--labels", "SI,NO")
+    assert message.isprintable()
+    assert kws(monkeypatch, "decode", out, "--labels", "SI,\x1b[31mNO").isprintable()
+    assert kws(monkeypatch, "decode", tmp_path / "none\x1b[31m.bin").isprintable()
 
 
 def kws(monkeypatch, *arguments):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import soundfile
 
 from conftest import RATE, ROOT
 from kws.detector import Detector, DetectorSpec, Rules
-from kws.runtime.recorder import Recorder
+from kws.runtime.recorder import Recorder, keep
 from kws.runtime.spotter import Heard
 
 SPEC = DetectorSpec(["A", "FONDO"], "FONDO", 1.0, Rules(100, 100, 100, 1000, 0.7, 1000, 0), {"A": 0.8})
@@ -67,6 +68,31 @@ def test_an_event_at_the_very_beginning_is_kept_from_there(tmp_path, audio):
     record(tmp_path, audio, {1.0: 0.9})
     kept, _ = soundfile.read(tmp_path / "events/A/night_000001.0s_0.90.wav", dtype="float32")
     assert np.array_equal(kept, audio[: round(1.5 * RATE)])
+
+
+def test_two_listeners_in_one_folder_take_nothing_from_each_other(tmp_path, audio):
+    """Both hear at the same second, under one name, and other things."""
+    peaks = {3.0: 0.9}
+    for part in (audio, audio[::-1].copy(), audio):
+        record(tmp_path, part, peaks)
+    assert files(tmp_path) == ["events/A/night_000003.0s_0.90-2.wav", "events/A/night_000003.0s_0.90.wav"]
+    kept = [soundfile.read(tmp_path / name, dtype="float32")[0] for name in files(tmp_path)]
+    assert np.array_equal(kept[1], audio[round(1.5 * RATE) : round(3.5 * RATE)])
+    assert np.array_equal(kept[0], audio[::-1][round(1.5 * RATE) : round(3.5 * RATE)])
+
+
+def test_many_that_write_one_name_at_once_all_keep_what_they_have(tmp_path):
+    contents = [bytes([index]) * 50_000 for index in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda content: keep(tmp_path / "a.wav", content), contents))
+    assert sorted((tmp_path / name).read_bytes() for name in files(tmp_path)) == contents
+    assert all(name.endswith(".wav") for name in files(tmp_path))
+
+
+def test_what_a_killed_listener_left_is_left_alone(tmp_path):
+    (tmp_path / "a.wav.partial").write_bytes(b"half")
+    keep(tmp_path / "a.wav", b"whole")
+    assert files(tmp_path) == ["a-2.wav", "a.wav.partial"]
 
 
 FULL = """

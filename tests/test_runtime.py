@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from kws.detector import Averages, Trigger
 from kws.errors import UserError
 from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
+from kws.inference import Classifier
 from kws.runtime.backends import open_session
 from kws.runtime.cli import app
 from kws.runtime.kit import read_kit
@@ -215,6 +219,16 @@ def test_a_kit_fits_together_or_is_refused(tmp_path, front_end):
     with pytest.raises(UserError, match=r"detector\.json: made for other labels"):
         read_kit(model, tmp_path / "other/detector.json")
     write_models(tmp_path / "silent", front_end, replace(SPEC, on={"SI": 0.5}))
+    for values, message in (
+        ({"window_s": 2.0}, "windows are 2 s, the model hears 1 s"),
+        (
+            {"rules": replace(SPEC.rules, hop_ms=25)},
+            "hop_ms is 25, expected a multiple of the front end's 10",
+        ),
+    ):
+        write_models(tmp_path / "other", front_end, replace(SPEC, **values))
+        with pytest.raises(UserError, match=message):
+            read_kit(tmp_path / "other/kws.onnx", tmp_path / "other/detector.json")
     with pytest.raises(UserError, match="no threshold for NO"):
         read_kit(tmp_path / "silent/kws.onnx", tmp_path / "silent/detector.json")
     detector.write_text('{"labels": []}')
@@ -227,16 +241,16 @@ def test_a_kit_fits_together_or_is_refused(tmp_path, front_end):
 
 def test_a_model_names_its_own_front_end(tmp_path, front_end):
     narrow = changed(front_end, n_mels=40, clip_s=0.8)
-    folder = write_models(tmp_path, narrow)
+    folder = write_models(tmp_path, narrow, replace(SPEC, window_s=0.8))
     assert read_kit(folder / "kws.onnx", folder / "detector.json").front_end == narrow
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["spot", "none.wav"], "error: none.wav: cannot be read as audio"),
+        (["spot", "none.wav"], "error: none.wav: no such file; check the path"),
         (["spot", "a.wav", "b.wav", "--format", "audacity"], "--format audacity take one at a time"),
-        (["listen", "--from-file", "none.wav"], "error: none.wav: cannot be read as audio"),
+        (["listen", "--from-file", "none.wav"], "error: none.wav: no such file; check the path"),
         (["listen", "--bundle", "nowhere"], "error: nowhere: not a bundle"),
         (["listen", "--command", "no-such-program", "--from-file", "x"], "--command: no program 'no-such"),
         (["listen", "--mqtt", "http://host/topic", "--from-file", "x"], "--mqtt: expected mqtt://host"),
@@ -247,6 +261,126 @@ def test_bad_input_gets_one_line(capsys, models, args, message):
     assert message in status
     assert "\n" not in status
     assert "Traceback" not in out + err
+
+
+def test_a_file_that_cannot_be_heard_hides_no_other(capsys, models, stream, tmp_path):
+    files = [tmp_path / "none.wav", stream, tmp_path]
+    status, out, err = run(capsys, "spot", *files, "--format", "json", *options(models))
+    assert status == "error: 2 of 3 files could not be heard to their end"
+    assert {json.loads(line)["file"] for line in out.splitlines()} == {str(stream)}
+    assert len(out.splitlines()) > 4
+    assert err.splitlines() == [
+        f"error: {tmp_path}/none.wav: no such file; check the path",
+        f"error: {tmp_path}: is a folder; name the files in it, as {tmp_path}/*.wav",
+    ]
+
+
+def test_a_word_of_less_than_a_window_is_heard_or_told_of(capsys, models, word, tmp_path):
+    soundfile.write(tmp_path / "word.wav", word[: round(0.81 * RATE)], RATE)
+    spot = ("spot", tmp_path / "word.wav", *options(models))
+    _, out, err = run(capsys, *spot)
+    assert not err
+    told = out.splitlines()[1:]
+    assert told and all(line.split()[2] in ("SI", "NO", "nearest") for line in told)
+    _, out, _ = run(capsys, *spot, "--scores")
+    assert [line.split()[0] for line in out.splitlines()[-2:]] in (["SI", "NO"], ["NO", "SI"])
+    _, out, _ = run(capsys, *spot, "--scores", "--format", "json")
+    scores = {told["keyword"]: told for told in map(json.loads, out.splitlines()) if "keyword" in told}
+    assert scores.keys() == {"SI", "NO"}
+    assert all(0 < told["highest"] <= 1 and told["threshold"] == 0.75 for told in scores.values())
+    assert "no place" in run(capsys, *spot, "--scores", "--format", "audacity")[0]
+    args = ("listen", "--from-file", tmp_path / "word.wav", "--fast", *options(models))
+    assert "shorter than one of 1 s, `kws spot` hears short files" in run(capsys, *args)[2]
+
+
+def test_names_of_files_move_no_cursor(capsys, models, stream, tmp_path):
+    hostile = tmp_path / "a\x1b[2J\nb.flac"
+    hostile.write_bytes(stream.read_bytes())
+    for more in ((), ("--format", "json")):
+        _, out, _ = run(capsys, "spot", hostile, stream, *more, *options(models))
+        assert out.replace("\n", "").isprintable()
+    status, _, err = run(capsys, "spot", f"{hostile}x", f"{hostile}y", *options(models))
+    assert (status + err).replace("\n", "").isprintable() and r"a\nb.flacx" in err
+
+
+def shell(line, *args, stdin=None):
+    """Run `kws` with what a shell does to its streams."""
+    command = ["sh", "-c", f'"$0" -m kws.runtime "$@" {line}', sys.executable, *map(str, args)]
+    return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+def test_closed_streams_are_told_and_hide_nothing(models, stream, tmp_path):
+    spot, heard = ("spot", stream, *options(models)), ("listen", "--from-file", stream, "--fast", "--json")
+    for args in (spot, (*heard, *options(models))):
+        done = shell(">&-", *args)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert done.stderr.startswith("error: stdout: is closed")
+    done = shell("<&-", "listen", "--from-file", "-", *options(models))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("error: stdin: is closed")
+    done = shell("<&-", *heard, *options(models))
+    assert done.returncode == 0 and len(done.stdout.splitlines()) > 4
+    done = shell("2>&- <&-", *heard, *options(models), "--save-events", tmp_path / "saved")
+    assert done.returncode == 0 and all(map(json.loads, done.stdout.splitlines()))
+    assert all(path.read_bytes().startswith(b"RIFF") for path in (tmp_path / "saved").rglob("*.wav"))
+    done = shell("> /dev/full", *spot)
+    assert done.returncode == 1 and "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_without_a_traceback(models, stream, number):
+    audio, _ = soundfile.read(stream, dtype="int16")
+    command = [sys.executable, "-m", "kws.runtime", "listen", "--from-file", "-", "--json", *options(models)]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, cwd=ROOT) as process:
+        process.stdin.write(audio.tobytes())
+        process.stdin.flush()
+        process.stdout.readline()  # it listens
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert process.stderr.read().decode().splitlines()[-1].endswith("0 overruns")
+
+
+def test_a_model_that_answers_no_numbers_is_told(kit, stream):
+    class Broken:
+        get_inputs, get_outputs = kit.model.session.get_inputs, kit.model.session.get_outputs
+
+        def run(self, output_names, input_feed):
+            return [np.full((1, 3), np.nan, np.float32)]
+
+    broken = replace(kit, model=Classifier(Broken()))
+    with pytest.raises(UserError, match="the model answers NaN"):
+        heard(broken, read_blocks(stream, RATE, 10))
+
+
+def test_the_version_is_told(capsys):
+    assert run(capsys, "--version") == (0, f"kws {version('kws')}\n", "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kws.runtime.cli.distributions", lambda name: [])
+        assert "of unknown version" in run(capsys, "--version")[1]
+
+
+def test_help_names_every_command_in_its_group_on_one_screen():
+    """The groups are those of a person's questions; 80 columns, a window of 40 lines."""
+    environment = os.environ | {"COLUMNS": "80", "TERM": "dumb"}
+    command = [sys.executable, "-c", "from kws.cli import app; app()", "--help"]
+    told = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment, check=True
+    ).stdout
+    assert len(told.splitlines()) <= 40
+    groups = {}
+    for line in told.splitlines():
+        if found := re.match(r"╭─ (.+?) ─", line):
+            group = groups.setdefault(found[1], [])
+        elif found := re.match(r"│ ([a-z]+) ", line):
+            group.append(found[1])
+    assert groups["Hear and look"] == ["wavs", "features", "spot", "listen"]
+    assert "compose" in groups["Set the project up"]
+    assert {"bundle", "decode", "doctor"} <= set(groups["Compiled models and boards"])
+    assert "Commands" not in groups, "a command belongs to no group"
+    assert "--install-completion" in told and "--version" in told
 
 
 def test_a_picture_of_a_recording(capsys, models, stream, tmp_path):

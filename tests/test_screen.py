@@ -1,11 +1,18 @@
 """What a person sees while listening."""
 
 import io
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from conftest import ROOT
+from kits import write_models
 from kws.detector import DetectorSpec, Event, Rules
 from kws.runtime.microphone import Faults
 from kws.runtime.screen import Screen, level_dbfs
@@ -39,6 +46,119 @@ def test_it_shows_the_last_scores_against_their_thresholds():
     assert a.count("┃") == 1
     assert b.count("━") == 40
     assert "┃" not in b
+
+
+def test_it_counts_every_word():
+    text = picture([part(0.9, 0, Event("A", i, i + 1.0, 0.9)) for i in range(12)])
+    (a,) = [line for line in text.splitlines() if "0.90 of 0.50" in line]
+    assert "12 x" in a
+    assert text.count("12 x") == 1
+
+
+def test_a_long_label_and_a_foreign_name_keep_the_frame_whole():
+    spec = DetectorSpec(["A" * 60, "FONDO"], "FONDO", 1.0, SPEC.rules, {"A" * 60: 0.5})
+    console = Console(file=io.StringIO(), width=82)
+    screen = Screen("[red]Mic\x1b[2J\n", spec, 16000, Faults(), console)
+    screen.push(np.zeros(9, np.float32), Heard(np.array([[0.9]]), []))
+    console.file.truncate(0)
+    console.print(screen.render())
+    screen.close()
+    lines = console.file.getvalue().strip("\0").splitlines()
+    assert "─ [red]Mic\\n ─" in lines[0]
+    assert all(line.strip()[-1] in "│╮╯" for line in lines if line.strip())
+    assert "A" * 13 + " ━" in "".join(lines)
+
+
+DYING = """
+import os, sys, threading, time, types
+
+class PortAudioError(Exception):
+    pass
+
+def play(settings):
+    import numpy as np
+    for index in range(30):
+        fine = types.SimpleNamespace(input_overflow=False)
+        settings["callback"](np.zeros((1600, 1), np.float32), 1600, None, fine)
+        time.sleep(0.02)
+        if index == 15:
+            os.write(2, b"ALSA lib pulse.c:242: Unable to connect\\n")
+    os.write(2, b"Expression 'ret' failed in 'pa_linux_alsa.c'\\nline: 3670\\n")
+    settings["finished_callback"]()
+
+class InputStream:
+    def __init__(self, **settings):
+        self.thread = threading.Thread(target=play, args=(settings,))
+        self.start = self.thread.start
+    def close(self, ignore_errors):
+        self.thread.join()
+        os.write(2, b"closing\\n")
+
+library = types.ModuleType("sounddevice")
+library.PortAudioError, library.InputStream = PortAudioError, InputStream
+library.query_devices = lambda *_: {"name": "Mic", "max_input_channels": 1, "default_samplerate": 16000.0}
+library.check_input_settings = lambda *_, **more: None
+sys.modules["sounddevice"] = library
+from kws.runtime.cli import app
+app()
+"""
+"""A microphone whose server dies: C libraries write to the file descriptor, as PortAudio and ALSA do."""
+
+
+def on_a_terminal(command, rows=40, columns=100):
+    """Run a command on a terminal of its own; return what a person sees at the end."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    environment = os.environ | {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
+    for name in ("COLUMNS", "LINES", "NO_COLOR"):
+        environment.pop(name, None)
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=ROOT)
+    os.close(slave)
+    output = b""
+    with suppress(OSError):  # the terminal is gone with its last program
+        while chunk := os.read(master, 65536):
+            output += chunk
+    os.close(master)
+    return process.wait(30), seen(output.decode())
+
+
+def seen(output):
+    """Return the lines of a terminal that got this: as much of one as rich makes use of."""
+    lines, row, column = [""], 0, 0
+    for order, character in re.findall(r"\x1b\[([0-9;?]*[A-Za-z])|([^\x1b])", output):
+        if order.endswith("A"):
+            row = max(0, row - int(order[:-1] or 1))
+        elif order == "2K":
+            lines[row] = ""
+        elif character == "\r":
+            column = 0
+        elif character == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif character:
+            lines[row] = lines[row][:column].ljust(column) + character + lines[row][column + 1 :]
+            column += 1
+    return lines
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_the_frame_is_drawn_once_whatever_others_write(tmp_path, front_end):
+    folder = write_models(tmp_path, front_end)
+    options = ["--model", folder / "kws.onnx", "--detector", folder / "detector.json"]
+    status, lines = on_a_terminal([sys.executable, "-c", DYING, "listen", *options])
+    text = "\n".join(lines)
+    assert status == 1
+    assert [text.count(corner) for corner in "╭╮╰╯"] == [1, 1, 1, 1], text
+    assert text.count("level ") == 1
+    for said in ("ALSA lib pulse.c:242", "Expression 'ret' failed", "line: 3670", "closing"):
+        assert text.count(said) == 1, text
+    assert text.index("line: 3670") < text.index("╭") < text.index("closing")
+    assert "error: microphone Mic: stopped; is it still plugged in?" in text
 
 
 def test_it_shows_the_last_events_and_what_was_lost():

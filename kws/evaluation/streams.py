@@ -1,11 +1,13 @@
 """Streams on disk: long recordings, and a table that says where keywords lie in them."""
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from kws.audio import audio_files
 from kws.errors import UserError
+from kws.foreign import read_rows
 
 LABELS = "labels.csv"
 BACKGROUND = "background.flac"
@@ -86,21 +88,17 @@ def _group(name: str) -> str:
 
 def _read_labels(path: Path, names: set[str], labels: list[str]) -> dict[str, list[Spoken]]:
     spoken: dict[str, list[Spoken]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames is None or not set(HEADER) <= set(rows.fieldnames):
-            raise UserError(f"{path}: expected the columns {','.join(HEADER)}")
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            if row["file"] not in names:
-                raise UserError(f"{where}: no recording {row['file']} beside it; correct the name")
-            if row["label"] not in labels:
-                raise UserError(f"{where}: label {row['label']}, expected one of {' '.join(labels)}")
-            try:
-                start, end = float(row["start"]), float(row["end"])
-            except (TypeError, ValueError) as error:
-                raise UserError(f"{where}: start and end must be seconds, such as 12.5") from error
-            if not 0 <= start < end:
-                raise UserError(f"{where}: start {start:g} and end {end:g}, expected 0 <= start < end")
-            spoken.setdefault(row["file"], []).append(Spoken(row["label"], start, end))
+    for line, row in read_rows(path, HEADER):
+        where = f"{path}, line {line}"
+        if row["file"] not in names:
+            raise UserError(f"{where}: no recording {row['file'][:100]} beside it; correct the name")
+        if row["label"] not in labels:
+            raise UserError(f"{where}: label {row['label'][:100]}, expected one of {' '.join(labels)}")
+        try:
+            start, end = float(row["start"]), float(row["end"])
+        except ValueError as error:
+            raise UserError(f"{where}: start and end must be seconds, such as 12.5") from error
+        if not 0 <= start < end < math.inf:
+            raise UserError(f"{where}: start {start:g} and end {end:g}, expected 0 <= start < end")
+        spoken.setdefault(row["file"], []).append(Spoken(row["label"], start, end))
     return spoken

@@ -36,8 +36,9 @@ def choose_thresholds(swept: Tally, grid: NDArray[np.float64], target_fa_per_hou
     hit it is the lowest allowed; where none is said, near misses count as false accepts, since nobody can say
     how many words it costs to keep them out.
 
-    A keyword that fires LOUD times, and more than LOUD_PER_HOUR, where the quieter half of them keeps silent would take the
-    others with it: it has the lowest threshold at which it keeps silent itself, which may be NEVER.
+    A keyword that fires LOUD times, and more than LOUD_PER_HOUR, where the quieter half of them keeps silent
+    would take the others with it: it has the lowest threshold at which it keeps silent itself, which may be
+    NEVER.
     """
     allowed = max(0, int(target_fa_per_hour * swept.hours.sum()) - 1)
     false, hits = swept.false_accepts.sum(axis=0), swept.hits.sum(axis=0)

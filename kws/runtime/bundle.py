@@ -4,7 +4,7 @@ A bundle runs only with a front end that gives the features its model was made f
 tell that, so the manifest's golden vector does: features of a fixed signal, computed again at every start.
 """
 
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,20 @@ import numpy as np
 from kws.errors import UserError
 from kws.features import FrontEnd
 from kws.files import sha256
-from kws.inference import Classifier
+from kws.foreign import parse_json, read_bytes, typed
+from kws.labels import check_labels
 from kws.runtime.backends import open_session
-from kws.runtime.kit import Kit, front_end_of, read_detector
+from kws.runtime.kit import Kit, assemble, read_detector
 from kws.streaming import FeatureStream
 from kws.types import Audio, Features
 
 FORMAT = 1
 MANIFEST, DETECTOR, GOLDEN = "manifest.json", "detector.json", "golden.npy"
+FILE_NAME = r"\w[\w.+-]{0,99}"
+"""Of a file in a bundle: no folder, no drive, nothing that a file system would refuse."""
+HEADER = rb"\x93NUMPY[\1-\3]\0.{2,4}\{'descr': '<f4', 'fortran_order': False, 'shape': \(%d, %d\), \} *\n"
+LONGEST_HEADER = 256
+"""Bytes of the header of a golden vector, of which NumPy's versions write 128."""
 TOLERANCE = 1e-3
 """Largest difference of a feature between two computers; those of the same code differ by rounding only."""
 
@@ -38,11 +44,11 @@ class Manifest:
     model: str
     """file name; its suffix says what runs it"""
     labels: list[str]
-    front_end: dict[str, Any]
+    front_end: FrontEnd
     build: dict[str, Any]
     """the target's build.json, empty for `float`"""
     files: dict[str, str]
-    """SHA-256 of each other file"""
+    """SHA-256 of each other file, by its name"""
 
 
 def probe_signal(front_end: FrontEnd) -> Audio:
@@ -73,36 +79,64 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise UserError(f"{folder}: not a bundle: no {MANIFEST}; unpack what `kws bundle` made")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format"] != FORMAT:
-            made_by = values.get("version", "another version")
-            raise UserError(
-                f"{path}: format {values['format']}, expected {FORMAT}; install the wheel of {made_by}"
-            )
-        return Manifest(**values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a manifest ({error!r}); unpack the bundle again") from error
+        values = typed(dict[str, Any], parse_json(read_bytes(path)))
+        made_by, number = typed(str, values.get("version")), typed(int, values.get("format"))
+    except ValueError as error:
+        raise UserError(f"{path}: not a manifest ({error}); unpack the bundle again") from error
+    if number != FORMAT:
+        raise UserError(f"{path}: format {number}, expected {FORMAT}; install the wheel of {made_by[:40]}")
+    try:
+        manifest = typed(Manifest, values)
+        check_labels(manifest.labels)
+        for name in manifest.files:
+            if not re.fullmatch(FILE_NAME, name, re.ASCII):
+                raise ValueError(f"files names {name[:40]!a}, expected files of this folder")
+        for name in (manifest.model, DETECTOR, GOLDEN):
+            if name not in manifest.files:
+                raise ValueError(f"files does not name {name[:40]!a}, so nobody knows what it must hold")
+    except ValueError as error:
+        raise UserError(f"{path}: not a manifest ({error}); unpack the bundle again") from error
+    return manifest
 
 
 def read_bundle(folder: Path) -> Kit:
     """Read a bundle and check all of it.
 
-    Raises UserError where a file is missing or changed, or where this code's front end is not the one that
-    the model was made for.
+    Nothing is read but files that the manifest names, that lie in the folder itself, and that have the hash
+    they had when packed. Raises UserError where one is missing or changed, or where this code's front end is
+    not the one that the model was made for.
     """
     manifest = read_manifest(folder)
     for name, digest in manifest.files.items():
         path = folder / name
-        if path.parent != folder or not path.is_file():
+        if not path.is_file():
             raise UserError(f"{path}: missing; unpack the bundle again")
+        if path.resolve().parent != folder.resolve():
+            raise UserError(f"{path}: a link to a file elsewhere; unpack the bundle again")
         if sha256(path) != digest:
             raise UserError(f"{path}: changed since the bundle was made; unpack it again")
-    front_end = front_end_of(manifest.front_end, str(folder / MANIFEST))
-    check_front_end(front_end, np.load(folder / GOLDEN, allow_pickle=False), str(folder))
-    spec = read_detector(folder / DETECTOR)
+    front_end, spec = manifest.front_end, read_detector(folder / DETECTOR)
+    check_front_end(front_end, read_golden(folder / GOLDEN, front_end), str(folder))
     if spec.labels != manifest.labels:
         raise UserError(f"{folder}: the detector's labels are not those of the model; make the bundle again")
-    return Kit(Classifier(open_session(folder / manifest.model)), front_end, spec, str(folder))
+    return assemble(open_session(folder / manifest.model), front_end, spec, str(folder))
+
+
+def read_golden(path: Path, front_end: FrontEnd) -> Features:
+    """Read a golden vector as `np.save` writes it, float32 [frames, n_mels]; raise UserError for any other.
+
+    numpy's own reader believes a header that promises more than there is memory.
+    """
+    shape = (front_end.n_frames, front_end.n_mels)
+    size = 4 * shape[0] * shape[1]
+    content = read_bytes(path, size + LONGEST_HEADER)
+    head, values = content[:-size], content[-size:]
+    if not re.fullmatch(HEADER % shape, head, re.DOTALL) or len(values) != size:
+        raise UserError(
+            f"{path}: expected a NumPy file of {shape[0]} x {shape[1]} float32; unpack the bundle again"
+        )
+    golden: Features = np.frombuffer(values, "<f4").reshape(shape)
+    return golden
 
 
 def check_front_end(front_end: FrontEnd, golden: Features, source: str) -> None:

@@ -1,11 +1,13 @@
 """`kws spot` and `kws listen`: the commands that the board has too."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from enum import Enum
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +21,15 @@ from kws.runtime.kit import Kit, read_kit
 from kws.runtime.listen import Warnings, listen
 from kws.runtime.microphone import Faults, Microphone, list_devices
 from kws.runtime.recorder import Recorder
+from kws.runtime.recording import Highest, Part, hear, nothing_heard, scores_json, scores_table
 from kws.runtime.sinks import HEADING, Command, Lines, Listener, Mqtt, as_audacity, as_json, as_line
 from kws.runtime.source import in_real_time, pcm_blocks, read_blocks
-from kws.runtime.spotter import Heard, Spotter
+from kws.runtime.spotter import Spotter
+from kws.terminal import plain
 from kws.types import Audio
 
-FILE_BLOCK_S = 10.0
-"""How much of a file is in memory at a time."""
+HEAR = "Hear and look"
+"""What these commands are for, in `--help`."""
 MODEL, DETECTOR = Path("models/kws.onnx"), Path("models/detector.json")
 
 
@@ -48,42 +52,88 @@ DetectorOption = Annotated[Path, typer.Option("--detector", help="its detector, 
 GateOption = Annotated[bool, typer.Option("--gate", help="spare the model where there is no speech")]
 GainOption = Annotated[bool, typer.Option("--gain", help="bring speech to one level")]
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+cli = typer.Typer()
 
 
-@cli.command()
+def show_version(*distributions: str) -> Callable[[bool], None]:
+    """Return what `--version` does: it tells that of the first of these that is installed."""
+
+    def show(wanted: bool) -> None:
+        if wanted:
+            found = [version(name) for name in distributions if is_installed(name)]
+            typer.echo(f"kws {found[0] if found else 'of unknown version: it is not installed'}")
+            raise typer.Exit
+
+    return show
+
+
+def is_installed(distribution: str) -> bool:
+    """Whether pip knows a package of this name."""
+    return any(True for _ in distributions(name=distribution))
+
+
+@cli.command(rich_help_panel=HEAR)
 def spot(
     files: Annotated[list[Path], typer.Argument(help="WAV, FLAC or OGG, any rate and length")],
     bundle: BundleOption = None,
     model: ModelOption = MODEL,
     detector: DetectorOption = DETECTOR,
     form: Annotated[Format, typer.Option("--format", help="how events are written")] = Format.table,
+    scores: Annotated[bool, typer.Option("--scores", help="each keyword's highest score, too")] = False,
     plot: Annotated[Path | None, typer.Option(help="draw one file, up to 10 min")] = None,
     gate: GateOption = False,
     gain: GainOption = False,
 ) -> None:
-    """List the keywords heard in recordings."""
+    """List the keywords heard in recordings.
+
+    Where nothing is heard the table says what came nearest; --scores tells it of every keyword.
+    """
     if len(files) > 1 and (plot or form is Format.audacity):
         raise UserError(f"{len(files)} files: --plot and --format audacity take one at a time")
+    if scores and form is Format.audacity:
+        raise UserError("--scores: a label track has no place for them; use --format table or json")
     kit = _kit(bundle, model, detector)
     if form is Format.table:
         typer.echo(HEADING)
+    failed = 0
     for path in files:
         if form is Format.table and len(files) > 1:
-            typer.echo(f"{path}:")
-        parts: list[Heard] = []
-        for heard in _hear(kit, path, gate, gain):
-            for event in heard.events:
-                typer.echo(WRITERS[form](event, path))
-            if plot:
-                parts.append(heard)
+            typer.echo(f"{plain(path)}:")
+        try:
+            _spot(kit, path, form, scores, plot, gate, gain)
+        except UserError as error:
+            if len(files) == 1:
+                raise
+            typer.echo(f"error: {plain(error)}", err=True)  # the other files are heard all the same
+            failed += 1
+    if failed:
+        raise UserError(f"{failed} of {len(files)} files could not be heard to their end")
+
+
+def _spot(
+    kit: Kit, path: Path, form: Format, scores: bool, plot: Path | None, gate: bool, gain: bool
+) -> None:
+    """Write what is heard in one file."""
+    highest, parts, events = Highest(kit.detector), list[Part](), 0
+    louder = AutomaticGain(kit.front_end.sample_rate) if gain else None
+    for part in hear(kit, path, _gate(kit, gate), louder):
+        highest.push(part)
+        events += len(part.events)
+        for event in part.events:
+            typer.echo(WRITERS[form](event, path))
         if plot:
-            from kws.runtime.plot import plot_stream
+            parts.append(part)
+    if form is Format.table and not events:
+        typer.echo(nothing_heard(highest))
+    if scores:
+        typer.echo(scores_table(highest) if form is Format.table else scores_json(highest, file=str(path)))
+    if plot:
+        from kws.runtime.plot import plot_stream
 
-            plot_stream(plot, path, kit, parts)
+        plot_stream(plot, path, kit, parts)
 
 
-@cli.command("listen")
+@cli.command("listen", rich_help_panel=HEAR)
 def listen_(
     bundle: BundleOption = None,
     model: ModelOption = MODEL,
@@ -100,7 +150,7 @@ def listen_(
     gate: GateOption = False,
     gain: GainOption = False,
 ) -> None:
-    """Listen to a microphone and say which keywords are heard. Ctrl-C ends it."""
+    """Say which keywords a microphone hears. Ctrl-C ends it."""
     if devices:
         typer.echo("\n".join(list_devices()) or "no microphone")
         return
@@ -127,6 +177,8 @@ def listen_(
             said = (
                 f"{spotter.windows} windows, one every {spec.rules.hop_ms:g} ms; {faults.overruns} overruns"
             )
+            if from_file and not spotter.windows:
+                said += f"; it is shorter than one of {spec.window_s:g} s, `kws spot` hears short files"
             typer.echo(said, err=True)
     if recorder and recorder.failure:
         raise UserError(f"{save_events}: not all audio was saved ({recorder.failure.strerror})")
@@ -138,13 +190,6 @@ def _kit(bundle: Path | None, model: Path, detector: Path) -> Kit:
 
 def _gate(kit: Kit, wanted: bool) -> SpeechGate | None:
     return SpeechGate(kit.front_end, kit.detector.rules.hop_ms) if wanted else None
-
-
-def _hear(kit: Kit, path: Path, gate: bool, gain: bool) -> Iterator[Heard]:
-    rate = kit.front_end.sample_rate
-    spotter, louder = Spotter(kit, _gate(kit, gate)), AutomaticGain(rate)
-    for block in read_blocks(path, rate, FILE_BLOCK_S):
-        yield spotter.push(louder.push(block) if gain else block)
 
 
 def _stream_name(from_file: Path | None) -> str:
@@ -162,6 +207,10 @@ def _source(
         microphone = stack.enter_context(Microphone(device, rate, block_s))
         return microphone.name, microphone.blocks(), microphone.faults
     if str(from_file) == "-":
+        if sys.stdin is None:
+            raise UserError(
+                "stdin: is closed; give it raw 16-bit samples: arecord -t raw ... | kws listen ..."
+            )
         return "stdin", pcm_blocks(sys.stdin.buffer, rate, block_s), Faults()
     blocks = read_blocks(from_file, rate, block_s)
     return from_file.name, blocks if fast else in_real_time(blocks, rate), Faults()
@@ -169,12 +218,46 @@ def _source(
 
 def run(commands: Callable[[], Any]) -> None:
     """Run a command line; bad input ends in one line and exit status 1."""
+    _open_closed_streams()
     try:
+        if sys.stdout is None:
+            raise UserError("stdout: is closed, and what is heard goes there; send it to a file or /dev/null")
         commands()
-    except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except UserError as error:
+        sys.exit(f"error: {plain(error)}")
+    except OSError as error:
+        place = f"{plain(error.filename)}: " if error.filename else ""
+        sys.exit(f"error: {place}{error.strerror or plain(error)}; check the path and the free space")
+
+
+def _open_closed_streams() -> None:
+    """Open /dev/null where a standard stream is closed.
+
+    Else the next file to be opened takes its number, and what a C library reports is written into it.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
+
+
+board = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+board.add_typer(cli)
+
+
+@board.callback()
+def kws(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=show_version("kws-runtime", "kws"), is_eager=True, help="Tell it and stop."
+        ),
+    ] = False,
+) -> None:
+    """Hear keywords in recordings and from a microphone."""
 
 
 def app() -> None:
     """Run the commands of the board."""
-    run(cli)
+    run(board)

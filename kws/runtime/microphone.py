@@ -12,6 +12,7 @@ import numpy as np
 
 from kws.errors import UserError
 from kws.runtime.source import resample
+from kws.terminal import plain
 from kws.types import Audio
 
 QUEUE_S = 10.0
@@ -48,7 +49,7 @@ def list_devices() -> list[str]:
     library = sounddevice()
     default = library.default.device[0]
     return [
-        f"{'*' if device['index'] == default else ' '} {device['index']:3}  {device['name']}"
+        f"{'*' if device['index'] == default else ' '} {device['index']:3}  {plain(device['name'])}"
         f"  ({device['max_input_channels']} channels, {device['default_samplerate']:.0f} Hz)"
         for device in library.query_devices()
         if device["max_input_channels"] > 0

@@ -10,8 +10,9 @@ from kws.errors import UserError
 from kws.features import FrontEnd, log_mel
 from kws.files import replacing
 from kws.runtime.kit import Kit
+from kws.runtime.recording import Part
 from kws.runtime.source import read_blocks
-from kws.runtime.spotter import Heard
+from kws.terminal import plain
 from kws.types import Audio, Features
 
 LONGEST_S = 600.0
@@ -25,7 +26,7 @@ def plot_features(
 ) -> None:
     """Draw float32 [samples] and its features, [frames, n_mels]."""
     figure, (wave, bands) = _figure(out, 2, len(audio) / front_end.sample_rate)
-    wave.set_title(recording.name)
+    wave.set_title(plain(recording.name).replace("$", r"\$"))
     _draw_wave(wave, audio, front_end.sample_rate)
     picture = _draw_bands(bands, mel, front_end)
     figure.colorbar(picture, ax=[wave, bands], label="dB" if decibels else front_end.norm)
@@ -33,7 +34,7 @@ def plot_features(
     _save(figure, out)
 
 
-def plot_stream(out: Path, recording: Path, kit: Kit, heard: Sequence[Heard]) -> None:
+def plot_stream(out: Path, recording: Path, kit: Kit, heard: Sequence[Part]) -> None:
     """Draw a recording with the moving averages, thresholds and events of its windows.
 
     A window's score stands at its end, when it is known. Raises UserError for more than ten minutes.
@@ -41,12 +42,12 @@ def plot_stream(out: Path, recording: Path, kit: Kit, heard: Sequence[Heard]) ->
     front_end, spec = kit.front_end, kit.detector
     rate = front_end.sample_rate
     averages = np.concatenate([part.averages for part in heard])
-    ends = spec.window_s + np.arange(len(averages)) * spec.rules.hop_ms / 1000
+    ends = np.concatenate([part.ends for part in heard])
     if len(averages) and ends[-1] > LONGEST_S:
         raise UserError(f"--plot: {recording} is {ends[-1]:.0f} s long; draw {LONGEST_S:g} s at most")
     audio = np.concatenate(list(read_blocks(recording, rate, 10)))
     figure, (wave, bands, scores) = _figure(out, 3, len(audio) / rate)
-    wave.set_title(recording.name)
+    wave.set_title(plain(recording.name).replace("$", r"\$"))
     _draw_wave(wave, audio, rate)
     if len(audio) >= front_end.window:
         mel = log_mel(audio, front_end)

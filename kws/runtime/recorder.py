@@ -3,14 +3,15 @@
 import io
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from kws.detector import Detector, DetectorSpec, Event
-from kws.files import replacing
 from kws.runtime.spotter import Heard
+from kws.terminal import plain
 from kws.types import Audio
 
 NEAR = 0.6
@@ -71,8 +72,36 @@ class Recorder:
         wav = io.BytesIO()
         soundfile.write(wav, audio, self._rate, subtype="PCM_16", format="WAV")
         try:
-            with replacing(path) as partial:
-                partial.write_bytes(wav.getvalue())
+            keep(path, wav.getvalue())
         except OSError as error:
             self.failure = error
-            print(f"warning: {path}: {error.strerror}; no more audio is saved", file=sys.stderr)
+            print(f"warning: {plain(path)}: {error.strerror}; no more audio is saved", file=sys.stderr)
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a new file, whole or not at all; where the name is taken, `-2`, `-3` and so on is put to it.
+
+    Any number of programs may do so in one folder: who writes a name holds its `.partial`, which can be
+    made once only. What is there already, with the same content, is not written again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        own = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        partial = own.with_name(own.name + ".partial")
+        try:
+            file = partial.open("xb")
+        except FileExistsError:
+            continue  # another program is writing this name, or was killed while it did
+        mine = True
+        try:
+            with file:
+                file.write(content)
+            if not own.exists():
+                partial.replace(own)
+                mine = False
+                return
+            if own.stat().st_size == len(content) and own.read_bytes() == content:
+                return
+        finally:
+            if mine:
+                partial.unlink()

@@ -5,10 +5,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kws.errors import UserError
 from kws.features import FrontEnd
 from kws.inference import Classifier, softmax
 from kws.streaming import FeatureStream
-from kws.types import Audio, Logits
+from kws.types import Audio, Features, Logits
 
 
 class Gate(Protocol):
@@ -24,7 +25,10 @@ class Scorer:
     def __init__(
         self, model: Classifier, front_end: FrontEnd, hop_ms: float, gate: Gate | None = None
     ) -> None:
-        """Start a stream; a window that the gate keeps out scores 0 for every label."""
+        """Start a stream; a window that the gate keeps out scores 0 for every label.
+
+        Raises UserError, later, where the model answers what is no number: nothing would ever fire again.
+        """
         self._model, self._gate = model, gate
         self._features = FeatureStream(front_end, hop_ms)
 
@@ -32,8 +36,14 @@ class Scorer:
         """Return float32 [windows, labels] of the windows that float32 [samples] completes."""
         windows = self._features.push(audio)
         if self._gate is None:
-            return softmax(self._model.logits(windows))
+            return self._probabilities(windows)
         scores = np.zeros((len(windows), self._model.n_labels), np.float32)
         worth = self._gate.push(audio)
-        scores[worth] = softmax(self._model.logits(windows[worth]))
+        scores[worth] = self._probabilities(windows[worth])
         return scores
+
+    def _probabilities(self, windows: Features) -> Logits:
+        logits = self._model.logits(windows)
+        if not np.isfinite(logits).all():
+            raise UserError("the model answers NaN or infinity: it does not run properly here")
+        return softmax(logits)

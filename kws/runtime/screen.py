@@ -1,8 +1,11 @@
 """What a person sees while listening: the level, a bar a keyword, the last events, and what went wrong."""
 
-from collections import deque
+import os
+import threading
+from collections import Counter, deque
 
 import numpy as np
+from rich.cells import set_cell_size
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -13,9 +16,10 @@ from kws.runtime.microphone import Faults
 from kws.runtime.recorder import NEAR
 from kws.runtime.sinks import as_line
 from kws.runtime.spotter import Heard
+from kws.terminal import plain
 from kws.types import Audio
 
-WIDTH, EVENTS = 40, 6
+NAME, WIDTH, EVENTS = 14, 40, 6
 QUIETEST_DBFS = -60.0
 
 
@@ -44,9 +48,11 @@ class Screen:
         """Take over the terminal, or a given console, until `close`."""
         self._source, self._spec, self._rate, self._faults = source, spec, rate, faults
         self._events: deque[Event] = deque(maxlen=EVENTS)
+        self._counts: Counter[str] = Counter()
         self._averages = np.zeros(len(spec.keywords))
         self._level, self._samples, self._windows = -120.0, 0, 0
         self._live = Live(console=console, auto_refresh=False)
+        self._others = _Others(self._live.console) if console is None and os.isatty(2) else None
         self._live.start()
 
     def push(self, audio: Audio, heard: Heard) -> None:
@@ -54,23 +60,28 @@ class Screen:
         self._level, self._samples = level_dbfs(audio), self._samples + len(audio)
         self._windows += len(heard.averages)
         self._events.extend(heard.events)
+        self._counts.update(event.label for event in heard.events)
         if len(heard.averages):
             self._averages = heard.averages[-1]
         self._live.update(self.render(), refresh=True)
 
     def close(self) -> None:
         """Leave the last picture standing."""
+        if self._others:
+            self._others.close()
         self._live.stop()
 
     def render(self) -> Panel:
         """Return the picture of this moment."""
         level = bar(1 - self._level / QUIETEST_DBFS, "cyan")
-        rows = [Text.assemble(("level".ljust(14), "bold"), level, f" {self._level:6.1f} dBFS"), Text()]
+        rows = [Text.assemble(("level".ljust(NAME), "bold"), level, f" {self._level:6.1f} dBFS"), Text()]
         for keyword, average in zip(self._spec.keywords, self._averages, strict=True):
             on = self._spec.on[keyword]
             style = "bold green" if average >= on else "yellow" if average >= NEAR * on else "blue"
             row = bar(float(average), style, on)
-            rows.append(Text.assemble((f"{keyword:14}", "bold"), row, f" {average:6.2f} of {on:.2f}"))
+            count = f"{self._counts[keyword]:5} x" if self._counts[keyword] else ""
+            name = set_cell_size(keyword, NAME - 1) + " "
+            rows.append(Text.assemble((name, "bold"), row, f" {average:6.2f} of {on:.2f}", (count, "green")))
         rows.append(Text())
         rows += [Text(as_line(event), "bold green") for event in self._events]
         rows += [Text()] * (EVENTS - len(self._events))
@@ -79,4 +90,32 @@ class Screen:
         )
         faults = f"   {self._faults.overruns} overruns   {self._faults.invalid} invalid samples"
         rows[-1].append(faults, "bold red" if self._faults != Faults() else "bright_black")
-        return Panel(Group(*rows), title=self._source, title_align="left", width=80)
+        return Panel(Group(*rows), title=Text(plain(self._source)), title_align="left", width=80)
+
+
+class _Others:
+    """Takes what C libraries and other programs write to stderr, and shows it above the picture.
+
+    They write to the file descriptor and know of no picture. The cursor would no longer be where the next one
+    is to be drawn, and the old one would stay: PortAudio does so when a microphone goes away.
+    """
+
+    def __init__(self, console: Console) -> None:
+        """Take stderr over, until `close`."""
+        self._console, self._stderr = console, os.dup(2)
+        self._read, write = os.pipe()
+        os.dup2(write, 2)
+        os.close(write)
+        self._thread = threading.Thread(target=self._show, daemon=True)
+        self._thread.start()
+
+    def _show(self) -> None:
+        with os.fdopen(self._read, errors="replace") as lines:
+            for line in lines:
+                self._console.print(Text(plain(line.rstrip("\n"))))
+
+    def close(self) -> None:
+        """Give stderr back; what was written is shown, but for what a program that lives on may write."""
+        os.dup2(self._stderr, 2)
+        os.close(self._stderr)
+        self._thread.join(0.5)

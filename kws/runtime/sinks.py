@@ -1,6 +1,5 @@
 """Where events go: lines for people, JSON lines for programs, MQTT, a command of one's own."""
 
-import json
 import os
 import shlex
 import shutil
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from kws.detector import Event
 from kws.errors import UserError
 from kws.runtime.spotter import Heard
+from kws.terminal import plain, plain_json
 from kws.types import Audio
 
 
@@ -29,7 +29,7 @@ class Listener(Protocol):
 def as_json(event: Event, **more: Any) -> str:
     """Return an event as one line of JSON; times are seconds of audio since the start."""
     values = {"label": event.label, "start": round(event.start, 3), "end": round(event.end, 3)}
-    return json.dumps({**more, **values, "score": round(event.score, 4)}, ensure_ascii=False)
+    return plain_json({**more, **values, "score": round(event.score, 4)})
 
 
 def as_line(event: Event) -> str:
@@ -108,7 +108,7 @@ class Command(EventSink):
         try:
             self._running = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
         except OSError as error:
-            print(f"warning: --command: {error}", file=sys.stderr)
+            print(f"warning: --command: {plain(error)}", file=sys.stderr)
 
     def _busy(self) -> bool:
         if self._running is None or self._running.poll() is None:

@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from kws.checkpoint import Checkpoint, differences
+from kws.checkpoint import Checkpoint, differences, load_checkpoint
+from kws.config import EncoderModel
 from kws.dataset import Dataset
 from kws.errors import UserError
 from kws.features import FrontEnd
@@ -18,6 +20,15 @@ HEAD = "head."
 FREE = {"clip_s", "dtype"}
 """What of the features need not be as it was: convolutions take clips of any length."""
 BATCH = 64
+
+
+def load_encoder(path: Path) -> Checkpoint:
+    """Read the weights to start from. Raises UserError where they are not those of an encoder."""
+    remedy = f"restore it with `git checkout -- {path}`"
+    encoder = load_checkpoint(path, remedy=remedy)
+    if not isinstance(encoder.model, EncoderModel):
+        raise UserError(f"{path}: holds the weights of {encoder.model.name}, expected encoder; {remedy}")
+    return encoder
 
 
 def start_from(network: Encoder, encoder: Checkpoint, front_end: FrontEnd) -> None:
