@@ -42,8 +42,11 @@ def compose(
 ) -> None:
     """Rewrite params.yaml from conf/, as `dvc exp run` does; `dvc repro` never does."""
     from kws.compose import compose as write
+    from kws.cost import cost
 
-    write(Path("conf"), Path("params.yaml"), overrides or [])
+    params = write(Path("conf"), Path("params.yaml"), overrides or [])
+    if large := cost(params).told_if_large(Path.cwd()):
+        typer.echo(f"warning: {large}", err=True)
 
 
 cli.add_typer(runtime)

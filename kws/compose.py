@@ -1,18 +1,20 @@
 """From conf/ to params.yaml, by DVC's own composer: the same bytes as `dvc exp run` writes."""
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dvc.utils.hydra import compose_and_dump
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
 
 from kws.errors import UserError
 from kws.files import replacing
-from kws.params import load_params
+from kws.params import Params, load_params, unknown_key
 
 
-def compose(conf: Path, output: Path, overrides: list[str]) -> None:
-    """Compose `conf/config.yaml` with Hydra overrides and write it once it is valid.
+def compose(conf: Path, output: Path, overrides: list[str]) -> Params:
+    """Compose `conf/config.yaml` with Hydra overrides, write it once it is valid, and return what it says.
 
     Raises UserError, and leaves `output` as it was, where an override or a value is wrong.
     """
@@ -22,8 +24,20 @@ def compose(conf: Path, output: Path, overrides: list[str]) -> None:
         composed = Path(folder) / "params.yaml"
         try:
             compose_and_dump(composed, str(conf.absolute()), None, "config", "", overrides)
-        except (HydraException, ValueError) as error:  # ValueError for `model=null`
-            raise UserError(" ".join(str(error).split())) from error
-        load_params(composed, "conf/")
+        except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError for `model=null`
+            raise UserError(_explain(error)) from error
+        params = load_params(composed, "conf/")
         with replacing(output) as partial:
             partial.write_bytes(composed.read_bytes())
+    return params
+
+
+def _explain(error: Exception) -> str:
+    """Return Hydra's message in one line, or better words where they are known."""
+    said = " ".join(str(error).split())
+    if missing := re.match(r"Could not override '([^']+)'", said):
+        return f"{missing[1]}: {unknown_key(missing[1])}"
+    if isinstance(error, OverrideParseException) and not error.override.isascii():
+        quoted = re.sub(r"""[^\[\],=\s"']*[^\x00-\x7f][^\[\],=\s"']*""", r'"\g<0>"', error.override)
+        return f"{error.override}: accents need double quotes inside of single ones: '{quoted}'"
+    return said

@@ -1,15 +1,29 @@
 """The sections of params.yaml: unknown keys, wrong types and values out of range are errors."""
 
-from typing import Annotated, Literal, Self
+from itertools import combinations
+from math import hypot
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kws.augment.fragments import Fragment
 from kws.detector import Rules
 from kws.errors import UserError
+from kws.labels import wrong_name
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Label = Annotated[str, Field(pattern=r"^[^\W_][\w-]*$")]
+
+
+def _label(name: str) -> str:
+    if wrong := wrong_name(name):
+        raise ValueError(wrong)
+    return name
+
+
+def _folder(path: str) -> str:
+    if not path or not path.isprintable():
+        raise ValueError("a folder has a name, in characters that print")
+    return path
 
 
 def _within(low: float, high: float) -> AfterValidator:
@@ -18,7 +32,7 @@ def _within(low: float, high: float) -> AfterValidator:
     def check(pair: tuple[float, float]) -> tuple[float, float]:
         if pair[0] > pair[1]:
             raise ValueError(f"range {list(pair)} runs downwards, expected [low, high]")
-        if pair[0] < low or pair[1] > high:
+        if not low <= pair[0] <= pair[1] <= high:
             raise ValueError(f"range {list(pair)} leaves {low:g} to {high:g}")
         return pair
 
@@ -31,7 +45,16 @@ def _odd(value: int) -> int:
     return value
 
 
+Label = Annotated[str, AfterValidator(_label)]
+Folder = Annotated[str, AfterValidator(_folder)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1, le=1024)]
+"""Of channels: a layer between 1024 and 1024 has a million weights, more than any chip here is for."""
+Blocks = Annotated[int, Field(ge=1, le=64)]
+Kernel = Annotated[int, Field(ge=1, le=128)]
+Repeats = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Of one inference: half an hour at 2 ms."""
+Warmup = Annotated[int, Field(ge=0, le=100_000)]
 Pair = tuple[float, float]
 Seconds = Annotated[Pair, _within(0.01, 5)]
 Metres = Annotated[Pair, _within(1.5, 50)]
@@ -41,44 +64,77 @@ Snr = Annotated[Pair, _within(-20, 60)]
 Level = Annotated[Pair, _within(-90, 0)]
 Slope = Annotated[Pair, _within(-12, 12)]
 
+REFLECTIONS = 210
+"""In a row, in a simulated room: one with 202 took 2.7 GB and 17 s, one with 303 took 9 GB and a minute."""
+ENCODER_HEARS: dict[str, Any] = {
+    "sample_rate": 16000,
+    "window_ms": 25,
+    "hop_ms": 10,
+    "n_fft": 512,
+    "n_mels": 64,
+    "f_min": 20,
+    "f_max": 8000,
+    "preemphasis": 0.97,
+    "norm": "mean",
+}
+"""The features that data/encoder/encoder.pt was made for, as far as they must be the same."""
+
 
 class Section(BaseModel):
-    """What all sections share: no unknown keys, no silent conversions, no changes after reading."""
+    """What all sections share: no unknown keys, no silent conversions, no NaN, no changes after reading.
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    Upper bounds protect the machine from what cannot be meant; `kws.cost` tells what is possible and large.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Data(Section):
     """Folders of audio, relative to the repository or absolute."""
 
-    seeds: str
-    voices: str
-    negatives: str
-    rirs: str
-    eval: str
-    streams: str
+    seeds: Folder
+    voices: Folder
+    negatives: Folder
+    rirs: Folder
+    eval: Folder
+    streams: Folder
 
 
 class Rooms(Section):
     """Simulated shoebox rooms; ranges are [low, high]."""
 
-    count: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=1, le=10_000)]  # every worker holds them all: 50 kB each at 0.6 s
     size_m: tuple[Metres, Metres, Metres]
     rt60_s: Seconds
+
+    @staticmethod
+    def reflections(size_m: list[float], rt60_s: float) -> float:
+        """Return how many reflections in a row a simulation follows: time and memory grow with the cube."""
+        return 343 * rt60_s / min(a * b / hypot(a, b) for a, b in combinations(size_m, 2))
+
+    @model_validator(mode="after")
+    def _memory(self) -> Self:
+        most = self.reflections([low for low, _ in self.size_m], self.rt60_s[1])
+        if most > REFLECTIONS:
+            raise ValueError(
+                f"the smallest room of size_m at the longest rt60_s means {most:.0f} reflections in a row,"
+                f" expected {REFLECTIONS} at the most (3 GB a room); make rt60_s shorter or rooms larger"
+            )
+        return self
 
 
 class Augment(Section):
     """How many clips are made of the recordings, and how they vary; `p_` is a probability."""
 
-    per_class: Annotated[int, Field(ge=8)]
-    fondo_minutes: Annotated[float, Field(ge=0.5)]
+    per_class: Annotated[int, Field(ge=8, le=1_000_000)]  # 32 GB a label
+    fondo_minutes: Annotated[float, Field(ge=0.5, le=100_000)]  # 190 GB
     val_share: Annotated[float, Field(gt=0, lt=1)]
     speech_share: Probability
     hard_share: Probability
-    hard_kinds: list[Fragment]
+    hard_kinds: Annotated[list[Fragment], Field(max_length=100)]
     hard_cut: Share
     p_shift: Probability
-    max_shift_ms: Annotated[float, Field(ge=0)]
+    max_shift_ms: Annotated[float, Field(ge=0, le=10_000)]  # the longest clip
     p_formant: Probability
     formant_octaves: Annotated[float, Field(ge=0, le=1)]
     p_stretch: Probability
@@ -89,7 +145,7 @@ class Augment(Section):
     p_reverb: Probability
     p_noise: Probability
     max_noises: Annotated[int, Field(ge=1, le=4)]
-    snr_list: Annotated[list[Annotated[float, Field(ge=-20, le=60)]], Field(min_length=1)]
+    snr_list: Annotated[list[Annotated[float, Field(ge=-20, le=60)]], Field(min_length=1, max_length=100)]
     snr_range: Snr | None
     use_fondo_as_noise: bool
     use_coloured_noise: bool
@@ -136,8 +192,8 @@ class DscnnModel(Section):
 
     name: Literal["dscnn"]
     channels: Count
-    blocks: Count
-    kernel: tuple[Count, Count]
+    blocks: Blocks
+    kernel: tuple[Kernel, Kernel]
     stride: tuple[Count, Count]
 
 
@@ -145,8 +201,8 @@ class TcresnetModel(Section):
     """Convolutions along time, the bands as channels."""
 
     name: Literal["tcresnet"]
-    channels: Annotated[list[Count], Field(min_length=2)]
-    kernel: Annotated[Count, AfterValidator(_odd)]
+    channels: Annotated[list[Count], Field(min_length=2, max_length=64)]
+    kernel: Annotated[Kernel, AfterValidator(_odd)]
 
 
 class BcresnetModel(Section):
@@ -154,7 +210,7 @@ class BcresnetModel(Section):
 
     name: Literal["bcresnet"]
     tau: Annotated[float, Field(ge=0.5, le=16)]
-    blocks: Annotated[list[Count], Field(min_length=4, max_length=4)]
+    blocks: Annotated[list[Blocks], Field(min_length=4, max_length=4)]
     stride: tuple[Count, Count]
 
 
@@ -174,18 +230,18 @@ Model = Annotated[
 class Train(Section):
     """The optimiser, what keeps it from overfitting, and when it stops."""
 
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch_size: Annotated[int, Field(ge=1, le=16_384)]  # 400 MB of default features
     lr: Annotated[float, Field(gt=0, le=1)]
     schedule: Literal["cosine", "constant"]
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
-    clip_norm: Annotated[float, Field(ge=0)]
+    clip_norm: Annotated[float, Field(ge=0, le=1e6)]
     monitor: Literal["val_loss", "val_accuracy"]
-    patience: Annotated[int, Field(ge=0)]
-    min_delta: Annotated[float, Field(ge=0)]
+    patience: Annotated[int, Field(ge=0, le=10_000)]
+    min_delta: Annotated[float, Field(ge=0, le=100)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    margin: Annotated[float, Field(ge=0)]
+    margin: Annotated[float, Field(ge=0, le=100)]
     class_weights: Literal["none", "balanced"]
     mixup_alpha: Annotated[float, Field(ge=0, le=10)]
     time_mask: Annotated[int, Field(ge=0)]
@@ -196,8 +252,8 @@ class Machine(Section):
     """What training runs on: the `trainer` section."""
 
     accelerator: Literal["cpu", "gpu", "auto"]
-    devices: Annotated[int, Field(ge=1)]
-    nodes: Annotated[int, Field(ge=1)]
+    devices: Annotated[int, Field(ge=1, le=64)]  # a process each, on this machine
+    nodes: Annotated[int, Field(ge=1, le=1024)]
     strategy: Literal["auto", "ddp"]
     precision: Literal[32, "bf16"]
     channels_last: bool
@@ -211,20 +267,28 @@ class Machine(Section):
 class Calib(Section):
     """How many clips calibrate the quantiser, and how many held-out ones measure it."""
 
-    samples: Annotated[int, Field(ge=1)]
-    board_inputs: Annotated[int, Field(ge=1)]
+    samples: Annotated[int, Field(ge=1, le=20_000)]  # all in memory, 25 kB each
+    board_inputs: Annotated[int, Field(ge=1, le=20_000)]  # two files each, on the board's flash
 
 
 class StreamConfig(Section):
     """The streams that evaluation voices are heard in."""
 
-    seed: Annotated[int, Field(ge=0)]
-    voices: Annotated[int, Field(ge=1)] | None
-    snr_db: Annotated[list[Annotated[float, Field(ge=-20, le=60)] | None], Field(min_length=1)]
+    seed: Seed
+    voices: Annotated[int, Field(ge=1, le=100_000)] | None
+    snr_db: Annotated[list[Annotated[float, Field(ge=-20, le=60)] | None], Field(min_length=1, max_length=32)]
     gap_s: Seconds
     level_dbfs: Level
     p_reverb: Probability
     rooms: Rooms
+
+    @field_validator("snr_db")
+    @classmethod
+    def _places(cls, conditions: list[float | None]) -> list[float | None]:
+        names = ["null" if snr is None else f"{snr:g}" for snr in conditions]
+        if len(set(names)) < len(names):
+            raise ValueError(f"holds one condition twice: {' '.join(names)}")
+        return conditions
 
 
 class DetectorConfig(Section):
@@ -237,7 +301,7 @@ class DetectorConfig(Section):
     release: Annotated[float, Field(gt=0, le=1)]
     level_ms: Annotated[float, Field(gt=0, le=60000)]
     level_floor: Annotated[float, Field(ge=-14, le=0)]
-    target_fa_per_hour: Annotated[float, Field(ge=0)]
+    target_fa_per_hour: Annotated[float, Field(ge=0, le=3600)]
 
     @property
     def rules(self) -> Rules:
@@ -250,10 +314,10 @@ class Host(Section):
 
     calibration_method: Literal["MinMax", "Percentile", "Entropy"]
     float_input: bool
-    float_ops: list[str]
-    threads: Annotated[int, Field(ge=1)]
-    warmup: Annotated[int, Field(ge=0)]
-    repeat: Annotated[int, Field(ge=1)]
+    float_ops: Annotated[list[str], Field(max_length=10_000)]
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    warmup: Warmup
+    repeat: Repeats
 
 
 class Axera(Section):
@@ -263,11 +327,11 @@ class Axera(Section):
     precision: Literal["int8", "gru_fp32", "head_fp32", "u16"]
     calibration_method: Literal["MinMax", "Percentile", "MSE", "KL"]
     calibration_format: Literal["Numpy", "Binary", "NumpyObject", "Image"]
-    calibration_samples: Annotated[int, Field(ge=-1)]
+    calibration_samples: Annotated[int, Field(ge=-1, le=20_000)]
     precision_analysis: bool
     timeout_min: Annotated[float, Field(gt=0, le=1440)]
-    warmup: Annotated[int, Field(ge=0)]
-    repeat: Annotated[int, Field(ge=1)]
+    warmup: Warmup
+    repeat: Repeats
 
     @field_validator("calibration_samples")
     @classmethod

@@ -4,6 +4,7 @@ Mean removal, pre-emphasis, frames without padding, periodic Hann window, power 
 HTK scale with Slaney (area) normalisation, decibels, then normalisation over the clip.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -31,23 +32,24 @@ class FrontEnd:
     dtype: Literal["float16", "float32"]
 
     def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "sample_rate": (8000, 48000),
-            "clip_s": (0.2, 10),
-            "window_ms": (5, 100),
-            "hop_ms": (1, self.window_ms),
-            "n_fft": (self.window, 8192),
-            "n_mels": (4, 256),
-            "f_min": (0, self.f_max - 1),
-            "f_max": (1, self.sample_rate / 2),
-            "preemphasis": (0, 1),
-        }
-        for name, (low, high) in ranges.items():
+        for name, low, high in self._ranges():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value}, expected {low:g} to {high:g}")
         if self.clip_samples < self.window:
             raise ValueError(f"clip_s is {self.clip_s}, shorter than one window of {self.window_ms} ms")
+
+    def _ranges(self) -> Iterator[tuple[str, float, float]]:
+        """Yield each number's range, those first that others follow from: these are then known to be sane."""
+        yield "sample_rate", 8000, 48000
+        yield "clip_s", 0.2, 10
+        yield "window_ms", 5, 100
+        yield "hop_ms", 1, self.window_ms
+        yield "n_fft", self.window, 8192
+        yield "n_mels", 4, 256
+        yield "f_max", 1, self.sample_rate / 2
+        yield "f_min", 0, self.f_max - 1
+        yield "preemphasis", 0, 1
 
     @property
     def clip_samples(self) -> int:

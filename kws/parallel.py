@@ -1,7 +1,10 @@
 """Work split into blocks over processes, with results in order whatever the number of workers."""
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from joblib import Parallel, delayed
@@ -27,4 +30,19 @@ def map_blocks(work: Callable[[range], T], n: int, block: int = BLOCK) -> Iterat
         yield from map(work, blocks)
     else:
         parallel = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
-        yield from parallel(delayed(work)(indices) for indices in blocks)
+        with _interrupts_ignored():
+            results = parallel(delayed(work)(indices) for indices in blocks)
+        yield from results
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Start processes that inherit this: Ctrl-C is for the one that started them, and it ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)

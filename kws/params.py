@@ -1,6 +1,9 @@
 """All of params.yaml: what holds between its sections, how it is read, and how errors in it are told."""
 
 import json
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -9,10 +12,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from kws.config import (
+    ENCODER_HEARS,
     Augment,
     Ax630c,
     Ax650n,
     Calib,
+    CrnnModel,
     Data,
     DetectorConfig,
     EncoderModel,
@@ -20,19 +25,27 @@ from kws.config import (
     Machine,
     Model,
     Section,
+    Seed,
     StreamConfig,
     Targets,
     Train,
 )
 from kws.errors import UserError
 from kws.features import FrontEnd
+from kws.labels import same_folder
+from kws.splits import n_validation
+
+LONGEST = 300
+"""Characters of foreign text in a message."""
+TOLD = 5
+"""Problems that one message names; those left over are counted."""
 
 
 class Params(Section):
     """All of params.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
-    labels: Annotated[list[Label], Field(min_length=2)]
+    seed: Seed
+    labels: Annotated[list[Label], Field(min_length=2, max_length=1000)]  # a row of files each
     background: Label
     data: Data
     augment: Augment
@@ -49,6 +62,13 @@ class Params(Section):
     def _labels(self) -> Self:
         if len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels holds one name twice: {' '.join(self.labels)}")
+        folders: dict[str, str] = {}
+        for label in self.labels:
+            other = folders.setdefault(same_folder(label), label)
+            if other != label:
+                raise ValueError(
+                    f"labels {other} and {label} are one folder on Windows and macOS; rename one of them"
+                )
         if self.background not in self.labels:
             raise ValueError(
                 f"background is {self.background}, expected one of labels: {' '.join(self.labels)}"
@@ -82,7 +102,11 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _encoder(self) -> Self:
+    def _network(self) -> Self:
+        if isinstance(self.model, CrnnModel) and self.features.n_frames < 4:
+            raise ValueError(
+                f"model.name=crnn needs 4 frames, features make {self.features.n_frames} of a clip"
+            )
         if isinstance(self.model, EncoderModel):
             for name in ("time_mask", "freq_mask", "mixup_alpha"):
                 if getattr(self.train, name):
@@ -90,6 +114,29 @@ class Params(Section):
                         f"train.{name} changes clips each time they are heard,"
                         " model=encoder hears them once; set it to 0"
                     )
+            for name, value in ENCODER_HEARS.items():
+                if (now := getattr(self.features, name)) != value:
+                    raise ValueError(
+                        f"features.{name} is {now}, but data/encoder/encoder.pt was made for {value}; change"
+                        " it back, or choose a network that starts from nothing: model=tcresnet train=scratch"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _clips(self) -> Self:
+        clip_s, share = self.features.clip_s, self.augment.val_share
+        hard = self.augment.n_hard(clip_s)
+        if hard and set(self.augment.hard_kinds) == {"joined"} and len(self.keywords) < 2:
+            raise ValueError(
+                "augment.hard_kinds holds only `joined`, which needs two keywords; add another kind"
+            )
+        shards = [self.augment.per_class] * len(self.keywords)
+        shards += [hard, self.augment.n_background(clip_s) - hard]
+        train = sum(n - n_validation(n, share) for n in shards if n > 1)
+        if self.calib.samples > train:
+            raise ValueError(
+                f"calib.samples is {self.calib.samples}, but there are only {train} training clips; lower it"
+            )
         return self
 
     @property
@@ -104,23 +151,65 @@ class Params(Section):
 
 
 def parse_params(values: Any, source: str) -> Params:
-    """Return typed parameters, or raise UserError with one line that names each wrong key."""
+    """Return typed parameters, or raise UserError with one line that names wrong keys."""
     try:
         return Params.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        problems = [f"{_key(e)}: {_explain(e)}" for e in error.errors()]
-        raise UserError(f"{source}: " + "; ".join(problems)) from error
+        raise UserError(f"{source}: {_problems(error)}") from error
+    except (TypeError, ValueError, RecursionError) as error:  # YAML can hold what JSON cannot
+        raise UserError(f"{source}: {_line(error)}; expected plain keys and values") from error
+
+
+def read_values(path: Path, source: str = "params.yaml") -> dict[str, Any]:
+    """Return what params.yaml holds, read with the YAML version that DVC reads it with, whatever it means."""
+    try:
+        values = _parsed(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(f"{source}: missing; write it with `kws compose`") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{source}: not YAML ({_line(error)}); run `kws compose`") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{source}: holds no sections; run `kws compose`")
+    return values
+
+
+@lru_cache(maxsize=2)
+def _parsed(content: bytes) -> Any:
+    return YAML(typ="safe", pure=True).load(content)  # 60 ms, and a stage asks four times
 
 
 def load_params(path: Path, source: str = "params.yaml") -> Params:
-    """Read params.yaml with the YAML version that DVC reads it with; errors call the file `source`."""
+    """Read params.yaml; errors call the file `source`, and say how to get back a file of that name."""
+    values = read_values(path, source)
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_bytes())
-    except FileNotFoundError as error:
-        raise UserError(f"{source}: missing; write it with `kws compose`") from error
-    except YAMLError as error:
-        raise UserError(f"{source}: not YAML ({' '.join(str(error).split())}); run `kws compose`") from error
-    return parse_params(values, source)
+        return parse_params(values, source)
+    except UserError as error:
+        back = "; `kws compose` writes the file anew from conf/"
+        raise UserError(f"{error}{back if source == 'params.yaml' else ''}") from error
+
+
+@cache
+def known_keys() -> list[str]:
+    """Return every key of params.yaml with the sections it is in, of all networks and targets."""
+    schema = Params.model_json_schema()
+
+    def walk(node: dict[str, Any], place: str) -> Iterator[str]:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        for option in [*node.get("anyOf", []), *node.get("oneOf", [])]:
+            yield from walk(option, place)
+        for name, inner in node.get("properties", {}).items():
+            yield place + name
+            yield from walk(inner, f"{place}{name}.")
+
+    return sorted(set(walk(schema, "")))
+
+
+def unknown_key(key: str) -> str:
+    """Return what to say of a key that is not there."""
+    if key in known_keys():
+        return "its network or target is not chosen; do so with model=… or target=[…]"
+    near = get_close_matches(key, known_keys(), 1, 0.75)
+    return f"unknown key; did you mean {near[0]}?" if near else "unknown key; conf/ holds all there are"
 
 
 def load_target(folder: Path, name: str) -> Ax630c | Ax650n:
@@ -129,12 +218,22 @@ def load_target(folder: Path, name: str) -> Ax630c | Ax650n:
     if name not in kinds:
         raise UserError(f"{name}: no Axera target, expected one of {', '.join(kinds)}")
     values = YAML(typ="safe", pure=True).load((folder / f"target/{name}.yaml").read_bytes())
-    return kinds[name].model_validate(values)
+    try:
+        return kinds[name].model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{folder}/target/{name}.yaml: {_problems(error)}") from error
+
+
+def _problems(error: ValidationError) -> str:
+    """Return the first problems in one line."""
+    found = error.errors()
+    told = [f"{_key(e)}: {_explain(e)}" for e in found[:TOLD]]
+    return "; ".join(told + [f"and {len(found) - TOLD} more"] * (len(found) > TOLD))
 
 
 def _key(error: Any) -> str:
     """Return where a value stands in params.yaml: `model.blocks` where pydantic says `model.dscnn.blocks`."""
-    first, *rest = map(str, error["loc"] or ["params"])
+    first, *rest = (_line(part) for part in error["loc"] or ["params"])
     if first == "model":
         rest = ["name"] if error["type"].startswith("union_tag") else rest[1:]
     return ".".join([first, *rest])
@@ -143,12 +242,23 @@ def _key(error: Any) -> str:
 def _explain(error: Any) -> str:
     match error["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            return "unknown key; check its spelling against conf/"
+            return unknown_key(_key(error))
         case "union_tag_invalid":
-            return f"input should be one of {error['ctx']['expected_tags']}, got {error['ctx']['tag']!r}"
+            expected, got = error["ctx"]["expected_tags"], _line(error["ctx"]["tag"])
+            return f"input should be one of {expected}, got {got!r}"
         case "union_tag_not_found":
             return "field required"
-    message = error["msg"].removeprefix("Value error, ")
+        case "string_type" if isinstance(error["input"], bool | int | float | None):
+            word = json.dumps(error["input"])
+            return f"YAML reads {word} here, and ON, YES, NULL or 1 are no words to it; put quotes around it"
+    message = _line(error["msg"].removeprefix("Value error, "))
     message = message[0].lower() + message[1:]
     simple = isinstance(error["input"], int | float | str | bool | None)
-    return f"{message}, got {error['input']!r}" if simple else message
+    return f"{message}, got {_line(repr(error['input']))}" if simple else message
+
+
+def _line(foreign: object) -> str:
+    """Return foreign text as a part of a message: one line, printable, not endless."""
+    text = " ".join(str(foreign).split())
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"

@@ -1,9 +1,11 @@
 """The pipeline's stages: each reads its part of params.yaml, calls `kws`, and writes its outputs."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
+from types import TracebackType
 
 from kws.errors import UserError
 
@@ -12,14 +14,66 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # numpy's products are small: a second thread that spins for its share doubles the work and changes last bits
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+INTERRUPTED = "error: interrupted; run it again to go on"
+
 
 def run(main: Callable[..., None]) -> None:
-    """Call a stage with the command line's arguments; bad input ends in one line and exit status 1."""
+    """Call a stage with its arguments; whatever ends it early is one line and exit status 1, Ctrl-C 130.
+
+    The arguments are the command line's. DVC gives none: it says which stage it runs in DVC_STAGE, and what a
+    stage is repeated for is part of that name, so no label or target is part of a command that a shell reads.
+    Under DVC a stage also fails where its inputs have changed meanwhile.
+    """
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    name = re.sub(r"^[./\\]*dvc\.yaml:", "", os.environ.get("DVC_STAGE", ""))
+    repeated_for = name.split("@", 1)[1:]
     try:
-        main(*sys.argv[1:])
+        if name:
+            _watched(name, lambda: main(*(sys.argv[1:] or repeated_for)))
+        else:
+            main(*sys.argv[1:])
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"error: {place}{error.strerror}; check the path, its permissions and the free space")
+        place = f"{error.filename or name}: " if error.filename or name else ""
+        sys.exit(
+            f"error: {place}{error.strerror or error}; check the path, its permissions and the free space"
+        )
+    except MemoryError:
+        sys.exit("error: not enough memory for what params.yaml asks for; ask for less, or free some")
+    except KeyboardInterrupt:
+        _interrupted()
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # so Lightning ends
+            _interrupted()
+        raise
+
+
+def _watched(name: str, work: Callable[[], None]) -> None:
+    """Do the work of a stage; raise UserError where its inputs are others then, so that DVC keeps nothing.
+
+    DVC would record that the outputs were made of what lies there now.
+    """
+    from stages.inputs import difference, look, read_stage  # with numpy, which the environment above is for
+
+    stage = read_stage(name)
+    before = look(stage)
+    work()
+    if changed := difference(before, look(stage)):
+        raise UserError(f"{changed} since {name} began to read it, so its outputs do not count; run it again")
+
+
+def _interrupted() -> None:
+    warnings.simplefilter("ignore")  # of workers that are told to stop
+    print(INTERRUPTED, file=sys.stderr)
+    sys.exit(130)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):  # while a stage's modules are loaded
+        print(INTERRUPTED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _uncaught

@@ -4,6 +4,7 @@ from pathlib import Path
 
 PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
+CHECKED = Path("data/checked")
 RIRS = Path("data/rirs/rirs.npy")
 CLIPS = Path("data/clips")
 HARD = "_hard"

@@ -21,6 +21,7 @@ PLUMBING = {
     "kws/terminal.py",
     "kws/types.py",
     "stages/__init__.py",
+    "stages/inputs.py",
     "stages/paths.py",
 }
 """Modules that carry values about and decide nothing that a stage writes."""
@@ -51,7 +52,7 @@ def imported(path: Path) -> set[Path]:
 
 
 def test_every_stage_has_its_module_and_every_module_its_stage():
-    modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "paths", "data"}
+    modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "data", "inputs", "paths"}
     assert set(STAGES) == modules
 
 
@@ -63,7 +64,31 @@ def test_deps_name_exactly_the_modules_that_a_stage_uses(name):
     assert {d for d in code if not any(m == d or m.startswith(f"{d}/") for m in used)} == set(), "not used"
 
 
-@pytest.mark.parametrize("name", STAGES)
+def sections(name):
+    return {key.split(".")[0] for key in definition(name)["params"]}
+
+
+def test_check_comes_before_all_and_again_whenever_a_model_could_be_compiled_again():
+    """`detector`, say, is none of them: changing it asks for no Pulsar2, if the model is there already."""
+    outs = {out: name for name in STAGES for out in definition(name)["outs"] if isinstance(out, str)}
+
+    def before(name):
+        near = {outs[o] for o in outs for d in definition(name)["deps"] if o == d or o.startswith(f"{d}/")}
+        near -= {name}
+        return near.union(*map(before, near))
+
+    assert all("check" in before(name) for name in STAGES if name != "check")
+    assert sections("check") == {"data"}.union(*map(sections, before("compile") | {"compile"} - {"check"}))
+
+
+def test_no_command_holds_a_value_of_params_yaml():
+    """A shell would read it: labels and targets are names that DVC hands on in DVC_STAGE."""
+    assert {name: definition(name)["cmd"] for name in STAGES} == {
+        name: f"python -m stages.{name}" for name in STAGES
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
 def test_params_name_the_sections_that_a_stage_reads(name):
     source = (ROOT / f"stages/{name}.py").read_text()
     read = set(re.findall(r"(?:\bparams|load_params\(paths.PARAMS\))\.(\w+)", source))
@@ -73,7 +98,7 @@ def test_params_name_the_sections_that_a_stage_reads(name):
     if "paths.PARAMS.read_" in source:
         assert definition(name)["params"] == [{"params.yaml": None}], "reads the file as it is"
     else:
-        assert {key.split(".")[0] for key in definition(name)["params"]} == read
+        assert sections(name) == read
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -23,7 +23,7 @@ from standins.install import SSHD, install, serve
 def clone(tmp_path_factory):
     """A clone in which the smoke experiment has run once."""
     path = copy_project(tmp_path_factory.mktemp("clone"))
-    everything = {"rirs", "hard", "streams", *AFTER_FEATURES} | {
+    everything = {"check", "rirs", "hard", "streams", *AFTER_FEATURES} | {
         f"{s}@{label}" for s in ("augment", "logmel") for label in LABELS
     }
     assert exp_run(path, *SMOKE) == everything
@@ -124,9 +124,10 @@ def test_two_boards_join_the_host_with_stand_ins_for_docker_and_the_boards(clone
         both.chmod(0o600)
         monkeypatch.setenv("KWS_SSH_CONFIG", str(both))
         stages = {f"{stage}@{name}" for stage in ("compile", "benchmark") for name in ("ax630c", "ax650n")}
-        assert exp_run(clone, *SMOKE, *override) == stages | {"report"}
+        assert exp_run(clone, *SMOKE, *override) == stages | {"check", "report"}
         assert exp_run(clone, *SMOKE, *override) == set()
         assert exp_run(clone, *SMOKE, *override, "-S", "target.ax630c.precision=u16") == {
+            "check",
             "compile@ax630c",
             "benchmark@ax630c",
             "report",

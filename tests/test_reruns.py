@@ -1,5 +1,6 @@
 """What runs again after a change, and what comes out, in a temporary clone with few labels."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import onnx
@@ -27,6 +30,7 @@ from clones import (
     ran,
 )
 from conftest import RATE, ROOT
+from kws.files import remove
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def clone(tmp_path_factory):
 
 def test_a_training_parameter_does_not_touch_the_data(clone):
     exp_run(clone, *FEW)
-    assert exp_run(clone, *FEW, "-S", "train.lr=0.002") == {"train", *AFTER_TRAINING}
+    assert exp_run(clone, *FEW, "-S", "train.lr=0.002") == {"check", "train", *AFTER_TRAINING}
 
 
 def test_the_detector_and_the_calibration_do_not_retrain(clone):
@@ -47,6 +51,7 @@ def test_the_detector_and_the_calibration_do_not_retrain(clone):
     smoother = (*FEW, "-S", "detector.smooth_ms=300")
     assert exp_run(clone, *smoother) == {"evaluate", "report"}
     assert exp_run(clone, *smoother, "-S", "calib.samples=16") == {
+        "check",
         "calib",
         "compile@host",
         "benchmark@host",
@@ -60,7 +65,7 @@ def test_adding_a_label_makes_its_own_data_only_and_leaves_the_rest_as_it_was(cl
     (clone / "data/seeds/ABIERTO").mkdir()
     shutil.copy(clone / "data/negatives/em_alex/abierto.ogg", clone / "data/seeds/ABIERTO")
     labels = ["ABIERTO", *FEW_LABELS]
-    expected = {"augment@ABIERTO", "logmel@ABIERTO", "hard", "streams", *AFTER_FEATURES}
+    expected = {"check", "augment@ABIERTO", "logmel@ABIERTO", "hard", "streams", *AFTER_FEATURES}
     assert exp_run(clone, *SMOKE, "-S", f"labels=[{','.join(labels)}]") == expected
     after = data_bytes(clone)
     unchanged = {name for name in before if not name.startswith("data/calib") and "_hard" not in name}
@@ -71,16 +76,141 @@ def test_adding_a_label_makes_its_own_data_only_and_leaves_the_rest_as_it_was(cl
 
 def test_noise_makes_clips_again_but_not_rooms(clone):
     stages = {f"{stage}@{label}" for stage in ("augment", "logmel") for label in FEW_LABELS}
-    assert exp_run(clone, *FEW, "-S", "augment.p_noise=0.5") == stages | {"hard"} | AFTER_FEATURES
+    assert exp_run(clone, *FEW, "-S", "augment.p_noise=0.5") == stages | {"check", "hard"} | AFTER_FEATURES
 
 
 def test_a_missing_label_folder_and_a_wrong_value_stop_dvc_too(clone):
     for override, says in (
-        ("labels=[SALIR,NADIE,FONDO]", "data/seeds/NADIE"),
+        ("labels=[SALIR,NADIE,FONDO]", "data/seeds/NADIE: no such folder"),
         ("augment.p_noise=-1", "augment.p_noise"),
     ):
         with pytest.raises(AssertionError, match=says):
             exp_run(clone, *SMOKE, "-S", override)
+
+
+def fails(clone: Path, *command: str) -> str:
+    with pytest.raises(AssertionError) as error:
+        call(clone, *command)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("data.seeds=my/seeds", "error: my/seeds/ACOPLAR: no such folder, which data.seeds needs"),
+        ("data.streams=my/streams", "error: my/streams: no such folder, which data.streams needs"),
+        (
+            "train.lr=x",
+            "error: params.yaml: train.lr: input should be a valid number, got 'x'; `kws compose`",
+        ),
+        ("target=[ax630c]", "error: target.ax630c: needs Pulsar2, but "),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_runs(clone, monkeypatch, override, says):
+    monkeypatch.setenv("KWS_CONTAINER", "no-such-program")
+    said = fails(clone, "dvc", "exp", "run", "-S", override)
+    assert ran(said) == {"check"}
+    assert says in said
+    assert "`kws compose`" in said
+    call(clone, "kws", "compose")
+    assert "params.yaml" not in call(clone, "git", "status", "--porcelain")
+
+
+@pytest.mark.parametrize("label", ["R&D", "A;touch x", """$(touch x) it's "so" """])
+def test_a_label_never_reaches_a_shell(clone, label):
+    call(clone, "kws", "compose", "experiment=smoke")
+    text = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(text.replace("- SALIR\n", f"- {json.dumps(label)}\n"))
+    folders = [clone / "data" / part / label for part in ("seeds", "clips")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    refused = "error: params.yaml: labels.7: a label has letters"
+    said = fails(clone, "dvc", "repro")
+    assert refused in said
+    assert ran(said) == {"check"}
+    for stage in ("augment", "logmel"):
+        folders[1].mkdir(exist_ok=True)  # which DVC removes, as an output of augment
+        assert refused in fails(clone, "dvc", "repro", "-s", f"{stage}@{label}")
+    assert not (clone / "x").exists()
+    for folder in folders:
+        remove(folder)
+    call(clone, "git", "checkout", "-q", "params.yaml")
+
+
+def test_a_target_never_reaches_a_shell(clone):
+    exp_run(clone, *FEW)
+    target = "host;touch x;$(touch x)"
+    text = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(text.replace("  host:\n", f"  {json.dumps(target)}:\n"))
+    for options in ([], ["-s", f"compile@{target}"], ["-s", f"benchmark@{target}"]):
+        (clone / "models" / target).mkdir(exist_ok=True)
+        assert f"target.{target}: unknown key" in fails(clone, "dvc", "repro", *options)
+    assert not (clone / "x").exists()
+    remove(clone / "models" / target)
+    call(clone, "git", "checkout", "-q", "params.yaml")
+
+
+def change_at_work(clone: Path, stage: str, partial: Path, change: Callable[[], None]) -> tuple[int, str]:
+    """Run a stage through DVC, change something once it has begun to write, and return how it ended."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "-s", stage],
+        cwd=clone,
+        env=os.environ | {"PATH": path, "KWS_WORKERS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while run.poll() is None and not partial.exists():
+        time.sleep(0.001)
+    assert run.poll() is None, "never caught at work"
+    change()
+    return run.wait(), run.communicate()[0]
+
+
+def test_what_was_made_of_other_parameters_or_recordings_is_not_cached(clone):
+    more = (*FEW, "-S", "augment.per_class=700")
+    exp_run(clone, *more, "augment@REPETIR")
+    clips, params = clone / "data/clips/REPETIR", clone / "params.yaml"
+    recording = clone / "data/seeds/REPETIR/000_repetir.wav"
+    one, lock, spoken = params.read_text(), (clone / "dvc.lock").read_text(), recording.read_bytes()
+    expected = sha256((clips / "clips.npy").read_bytes()).hexdigest()
+
+    def seed(number: int) -> None:
+        params.write_text(one.replace("\nseed: 1\n", f"\nseed: {number}\n"))
+
+    def other_word() -> None:
+        remove(recording)
+        shutil.copy(clone / "data/seeds/SALIR/000_salir.wav", recording)
+
+    for begin, change, back, says in (
+        (
+            lambda: seed(2),
+            lambda: seed(7),
+            lambda: None,
+            "params.yaml: seed was 2 and is 7 since augment@REPETIR",
+        ),
+        (
+            lambda: seed(3),
+            other_word,
+            lambda: recording.write_bytes(spoken),
+            f"{recording.name}: has changed since",
+        ),
+    ):
+        begin()
+        status, said = change_at_work(clone, "augment@REPETIR", Path(f"{clips}.partial"), change)
+        assert status != 0
+        assert says in said
+        assert (clone / "dvc.lock").read_text() == lock, "DVC has recorded nothing"
+        back()
+    seed(7)
+    assert ran(call(clone, "dvc", "repro", "-s", "augment@REPETIR")) == {"augment@REPETIR"}, (
+        "not from the cache"
+    )
+    assert sha256((clips / "clips.npy").read_bytes()).hexdigest() != expected
+    seed(1)
+    call(clone, "dvc", "repro", "-s", "augment@REPETIR")
+    assert sha256((clips / "clips.npy").read_bytes()).hexdigest() == expected
 
 
 def kill_at_work(clone: Path, stage: str, partial: Path) -> bool:

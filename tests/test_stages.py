@@ -2,9 +2,12 @@
 
 import importlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import stages
 from conftest import RATE, ROOT, real
 from kws.compose import compose
 from kws.files import write_array
+from stages.inputs import difference, look, read_stage
 
 
 @pytest.fixture
@@ -232,7 +236,7 @@ def test_hard_negatives_are_background_made_from_all_keywords(project):
     text = (project / "params.yaml").read_text()
     kinds = "".join(f"  - {k}\n" for k in ("entering", "leaving", "beginning", "end", "swapped", "reversed"))
     (project / "params.yaml").write_text(text.replace(kinds, ""))
-    assert run("hard").startswith("error: augment.hard_kinds: holds only `joined`")
+    assert "augment.hard_kinds holds only `joined`" in run("hard")
 
 
 def test_without_evaluation_recordings_there_are_no_streams(project):
@@ -291,3 +295,224 @@ def test_the_same_stage_gives_the_same_bytes_for_any_number_of_workers(project, 
         shutil.rmtree(project / "data/clips")
     assert contents[0] == contents[1]
     assert len(contents[0]) == 7
+
+
+@pytest.fixture
+def watched(project, monkeypatch):
+    """The same folder under DVC, as far as a stage can tell, for `augment@SALIR`."""
+    shutil.copy(ROOT / "dvc.yaml", project)
+    monkeypatch.setenv("DVC_STAGE", "augment@SALIR")
+    return project
+
+
+def meanwhile(monkeypatch, happens):
+    """Let something happen while a stage writes its clips."""
+    module = importlib.import_module("stages.augment")
+    make_clips = module.make_clips
+
+    def made(*arguments):
+        make_clips(*arguments)
+        happens()
+
+    monkeypatch.setattr(module, "make_clips", made)
+
+
+def test_dvc_says_what_a_stage_is_repeated_for(watched, monkeypatch):
+    assert run("augment") is None
+    assert "data/clips/SALIR/clips.npy" in written(watched)
+    monkeypatch.setenv("DVC_STAGE", "../dvc.yaml:logmel@SALIR")
+    assert run("logmel") is None
+    assert "data/features/SALIR.npy" in written(watched)
+
+
+def replace_params(old, new):
+    text = Path("params.yaml").read_text()
+    assert old in text
+    Path("params.yaml").write_text(text.replace(old, new, 1))
+
+
+def replace_recording():
+    path = Path("seeds/SALIR/000_salir.wav")
+    content = path.read_bytes()
+    path.with_name("new").write_bytes(content[::-1])
+    path.with_name("new").replace(path)
+
+
+@pytest.mark.parametrize(
+    ("happens", "says"),
+    [
+        (lambda: replace_params("\nseed: 1\n", "\nseed: 7\n"), "params.yaml: seed was 1 and is 7 since "),
+        (
+            lambda: replace_params("count: 4", "count: 5"),
+            "params.yaml: augment.rooms.count was 4 and is 5 since",
+        ),
+        (replace_recording, "seeds/SALIR/000_salir.wav: has changed since augment@SALIR began to read it"),
+        (lambda: Path("seeds/SALIR/b.wav").write_bytes(b""), "seeds/SALIR/b.wav: is new since"),
+        (lambda: next(Path("seeds/FONDO").iterdir()).unlink(), ": is gone since augment@SALIR"),
+        (lambda: np.save("data/rirs/rirs.npy", np.zeros((1, 8))), "data/rirs/rirs.npy: has changed since"),
+    ],
+)
+def test_a_stage_fails_where_what_it_read_is_no_longer_there(watched, monkeypatch, happens, says):
+    meanwhile(monkeypatch, happens)
+    message = run("augment")
+    assert message.startswith("error: ")
+    assert says in message
+    assert message.endswith("so its outputs do not count; run it again")
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda: replace_params("epochs: 2", "epochs: 3"),
+        lambda: Path("seeds/SALIR/000_salir.wav").read_bytes(),
+        lambda: shutil.copytree("seeds/SALIR", "seeds/OTRA"),
+        lambda: Path("seeds/FONDO/__pycache__").mkdir(),
+        lambda: Path("data/clips/FONDO").mkdir(),
+    ],
+)
+def test_what_a_stage_does_not_read_may_change(watched, monkeypatch, happens):
+    meanwhile(monkeypatch, happens)
+    assert run("augment") is None
+
+
+def test_what_is_looked_at_is_what_dvc_looks_at(watched, monkeypatch):
+    assert read_stage("augment@SALIR").deps[:3] == [
+        f"{watched}/seeds/SALIR",
+        f"{watched}/seeds/FONDO",
+        f"{ROOT}/data/none",
+    ]
+    assert read_stage("compile@host").params == ["target.host"]
+    assert read_stage("compile@host").outs == ["models/host"]
+    assert look(read_stage("compile@host")).params["target.host"]["threads"] == 1
+    assert "data" in look(read_stage("report")).params, "all of params.yaml"
+
+
+def test_a_loop_of_links_is_walked_once(watched):
+    (watched / "seeds/SALIR/again").symlink_to(watched / "seeds/SALIR")
+    (watched / "seeds/SALIR/nowhere").symlink_to(watched / "nowhere")
+    stage = read_stage("augment@SALIR")
+    assert sum("salir.wav" in path for path in look(stage).files) == 1
+    assert difference(look(stage), look(stage)) is None
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (
+            OSError(28, "No space left on device"),
+            "error: augment@SALIR: No space left on device; check the path",
+        ),
+        (OSError("4 requested and 0 written"), "error: augment@SALIR: 4 requested and 0 written; check"),
+        (OSError(28, "No space left on device", "x.npy"), "error: x.npy: No space left on device; check"),
+        (MemoryError(), "error: not enough memory for what params.yaml asks for"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_line(watched, monkeypatch, raised, says):
+    def fail():
+        raise raised
+
+    meanwhile(monkeypatch, fail)
+    assert run("augment").startswith(says)
+
+
+def interrupted(project, stage, once, **environment):
+    """Press Ctrl-C, as a terminal does, in a stage that has come so far; return how it ended."""
+    done = subprocess.Popen(
+        [sys.executable, "-m", f"stages.{stage}", "SALIR"],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not once() and done.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(done.pid, signal.SIGINT)
+    return done.communicate(timeout=60)[1], done.returncode
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs process groups")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_is_one_line_and_status_130(project, workers):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(re.sub("per_class: .*", "per_class: 100000", text))
+    clips = project / "data/clips/SALIR.partial/clips.npy"
+    begun = lambda: clips.is_file() and clips.stat().st_size > 5_000_000  # noqa: E731
+    said, status = interrupted(project, "augment", begun, KWS_WORKERS=workers)
+    assert (said, status) == ("error: interrupted; run it again to go on\n", 130)
+    assert written(project) == ["data/rirs/rirs.npy"]
+
+
+def test_ctrl_c_in_training_ends_alike(project, capsys):
+    def main():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)  # so Lightning does
+
+    with pytest.raises(SystemExit) as exit_:
+        stages.run(main)
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted; run it again to go on\n"
+
+
+@pytest.fixture
+def checked(project):
+    (project / "data/none").mkdir()
+    return project
+
+
+def test_check_passes_where_all_is_there(checked):
+    assert run("check") is None
+    assert (checked / "data/checked").read_text() == "ok\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        (
+            "seeds/SALIR",
+            "seeds/SALIR: no such folder, which data.seeds needs; create it and put recordings there",
+        ),
+        ("seeds", "seeds/SALIR: no such folder"),
+        ("data/none", "data/none: no such folder, which data.rirs needs; create it"),
+    ],
+)
+def test_check_names_a_folder_that_is_missing(checked, missing, says):
+    shutil.rmtree(checked / missing)
+    message = run("check")
+    assert says in message
+    assert message.endswith("`kws compose` brings back the params.yaml of conf/")
+    assert not (checked / "data/checked").exists()
+
+
+def test_a_queued_experiment_says_why_it_lacks_a_folder(checked, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(ROOT))
+    replace_params(f"seeds: {checked}/seeds", "seeds: my/seeds")
+    message = run("check")
+    assert message.startswith(
+        "error: my/seeds/SALIR: no such folder, which data.seeds needs; a queued experiment"
+    )
+    assert "git add my, or queue it with --copy-paths my" in message
+
+
+def test_check_names_a_program_that_is_missing(checked, monkeypatch):
+    compose(ROOT / "conf", checked / "other.yaml", ["target=[ax630c]"])
+    (checked / "params.yaml").write_text(
+        re.sub(
+            r"(?s)target:.*?\nseed:",
+            re.search(r"(?s)target:.*?\nseed:", (checked / "other.yaml").read_text())[0],
+            (checked / "params.yaml").read_text(),
+        )
+    )
+    monkeypatch.setenv("PATH", str(checked))
+    message = run("check")
+    assert message.startswith("error: target.ax630c: needs Pulsar2, but docker is not on PATH; podman is not")
+    assert message.endswith("run with -S 'target=[host]'; `kws compose` brings back the params.yaml of conf/")
+
+
+def test_check_says_what_much_will_take_and_goes_on(checked, capsys):
+    replace_params("per_class: 40", "per_class: 900000")
+    assert run("check") is None
+    assert "warning: 900,060 clips take about" in capsys.readouterr().err
