@@ -46,7 +46,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "front_end": asdict(checkpoint.front_end),
         "versions": checkpoint.versions,
     }
-    torch.save(plain, path)
+    with path.open("wb") as file:  # torch tells a full disk no better than "unexpected pos" where it opens it
+        torch.save(plain, file)
 
 
 def load_checkpoint(path: Path, front_end: FrontEnd | None = None) -> Checkpoint:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from kws.augment.recipe import Clip, Recipe
 from kws.augment.render import render_block
@@ -19,6 +20,7 @@ from kws.types import Pcm
 
 TEXT = ("label", "kind", "split", "source", "source_sha256", "other")
 """Columns written as they are; the others are JSON."""
+_ROWS = TypeAdapter(list[Clip])
 
 
 def make_clips(folder: Path, recipe: Recipe) -> None:
@@ -46,8 +48,9 @@ def read_manifest(path: Path) -> list[Clip]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
-            return [Clip(**{name: _value(name, cell) for name, cell in row.items()}) for row in rows]
-    except (TypeError, ValueError) as error:
+            cells = [{name: _value(name, cell) for name, cell in row.items()} for row in rows]
+            return _ROWS.validate_python(cells)
+    except (TypeError, ValueError, csv.Error, RecursionError) as error:
         raise UserError(f"{path}: not a manifest of this version; run `dvc repro` again") from error
 
 

@@ -7,17 +7,20 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Literal
 
 from kws.errors import UserError
+from kws.files import naming
 
 MIB = 2**20
 LINE = 300
 """Characters of a foreign line that are shown in a message."""
+LOG_LINE = 64 * 1024
+"""Bytes of a foreign line that are kept in a log; no program means more to be read."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~]?)")
 _GRACE_S = 2.0
 """What a program may take to end when told to, or its children to close its pipes when it has ended."""
@@ -51,7 +54,8 @@ def plain(raw: bytes) -> str:
     written out as `\\r` or `\\x9b`.
     """
     text = _ESCAPES.sub("", raw.decode("utf-8", "replace"))
-    return "".join(c if c.isprintable() or c in "\n\t" else _name(c) for c in text)
+    named = {ord(c): _name(c) for c in set(text) if not c.isprintable() and c not in "\n\t"}
+    return text.translate(named) if named else text
 
 
 def last_line(raw: bytes) -> str:
@@ -77,16 +81,22 @@ def run(
     file line by line as `plain` text while the program runs; `show` is called with each of these lines.
     Raises UserError where the program cannot be started.
     """
-    source: IO[bytes] | int = stdin.open("rb") if stdin else subprocess.DEVNULL
-    target = log.open("w", encoding="utf-8", newline="\n") if log else None
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=source,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if log else subprocess.PIPE,
-            start_new_session=True,
-        )
+    with ExitStack() as stack:
+        source = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+        target = None
+        if log:
+            stack.enter_context(naming(log))
+            target = stack.enter_context(log.open("w", encoding="utf-8", newline="\n"))
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if log else subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UserError(f"{command[0]}: cannot be started ({error.strerror or error})") from error
         lines = _Lines(target, show)
         with process:
             try:
@@ -94,36 +104,40 @@ def run(
             finally:
                 _stop(process)
                 lines.end()
-    except OSError as error:
-        raise UserError(f"{command[0]}: cannot be started ({error.strerror or error})") from error
-    finally:
-        for file in (source, target):
-            if not isinstance(file, int) and file is not None:
-                file.close()
 
 
 class _Lines:
-    """Cuts chunks into lines at line feeds and carriage returns, and hands each on as plain text."""
+    """Cuts chunks into lines at line feeds and carriage returns, and hands each on as plain text.
+
+    Empty lines are left out, and what a line has beyond LOG_LINE.
+    """
 
     def __init__(self, target: IO[str] | None, show: Callable[[str], None] | None) -> None:
-        self.target, self.show, self.rest = target, show, b""
+        self.target, self.show = target, show
+        self.line, self.beyond = bytearray(), 0
 
     def add(self, chunk: bytes) -> None:
         if self.target is None:
             return
-        *whole, self.rest = re.split(rb"[\r\n]+", self.rest + chunk)
-        for line in whole:
-            self._hand_on(line)
+        *ended, rest = re.split(rb"[\r\n]+", chunk)
+        for part in ended:
+            self._append(part)
+            self.end()
+        self._append(rest)
         self.target.flush()
 
-    def end(self) -> None:
-        if self.target is not None and self.rest:
-            self._hand_on(self.rest)
+    def _append(self, part: bytes) -> None:
+        room = LOG_LINE - len(self.line)
+        self.line += part[:room]
+        self.beyond += max(0, len(part) - room)
 
-    def _hand_on(self, line: bytes) -> None:
-        text = plain(line)
-        if self.target is not None:
-            self.target.write(text + "\n")
+    def end(self) -> None:
+        """Hand on the line so far, if there is anything in it."""
+        if self.target is None or not self.line:
+            return
+        text = plain(bytes(self.line)) + (f" ... and {self.beyond} bytes more" if self.beyond else "")
+        self.line, self.beyond = bytearray(), 0
+        self.target.write(text + "\n")
         if self.show is not None:
             self.show(text)
 

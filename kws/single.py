@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from kws.audio import read_audio
 from kws.errors import UserError
 from kws.features import FrontEnd, features, log_mel
-from kws.files import replacing
+from kws.files import replacing, write_array
 
 LONGEST_S = 60
 
@@ -26,8 +24,8 @@ def show_features(
         raise UserError(f"{recording}: is {seconds:.3f} s long; expected one frame to {LONGEST_S} s")
     mel = (log_mel if decibels else features)(audio, front_end)
     if out:
-        with replacing(out) as partial, partial.open("wb") as file:
-            np.save(file, mel)
+        with replacing(out) as partial:
+            write_array(partial, mel.shape, mel.dtype, [mel])
     if plot:
         from kws.runtime.plot import plot_features
 

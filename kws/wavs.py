@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from kws.audio import write_sound
 from kws.clips import read_manifest
 from kws.errors import UserError
+from kws.files import map_array
 
 
 def write_wavs(shard: Path, out: Path, n: int | None, rate: int, original: bool) -> Iterator[Path]:
@@ -18,7 +19,7 @@ def write_wavs(shard: Path, out: Path, n: int | None, rate: int, original: bool)
     """
     if not (shard / "clips.npy").is_file():
         raise UserError(f"{shard}: no clips of that label; run `dvc repro augment` first, or check its name")
-    clips = np.load(shard / "clips.npy", mmap_mode="r", allow_pickle=False)
+    clips = map_array(shard / "clips.npy", np.int16, 2)
     rows = read_manifest(shard / "manifest.csv")
     folder = out / shard.name if original else out
     folder.mkdir(parents=True, exist_ok=True)
@@ -27,5 +28,5 @@ def write_wavs(shard: Path, out: Path, n: int | None, rate: int, original: bool)
         noise = f"{row.snr_db:.0f}dB" if row.noise else "clean"
         told = f"{index:05d}_{row.kind}_{Path(row.source).stem}_{row.semitones:+.1f}st_{noise}.wav"
         path = folder / (f"{shard.name.lower()}_{index:05d}.wav" if original else told)
-        soundfile.write(path, clips[index], rate, subtype="PCM_16")
+        write_sound(path, clips[index], rate)
         yield path

@@ -16,6 +16,7 @@ MODULES = (
     "files.py",
     "inference.py",
     "runtime",
+    "soundfiles.py",
     "streaming.py",
     "types.py",
 )

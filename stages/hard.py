@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kws.augment.recipe import Kind, Recipe
-from kws.augment.sources import Sources, empty_bank, read_bank, read_words
+from kws.augment.sources import Sources, empty_bank, read_bank, read_words, warn_of_unused
 from kws.cache import cache_features
 from kws.clips import make_clips
 from kws.errors import UserError
@@ -23,6 +23,7 @@ def main() -> None:
             label: read_words(label, Path(data.seeds), Path(data.voices), rate, clip_s)
             for label in params.keywords
         }
+    warn_of_unused(Path(data.voices), params.keywords)
     sources = Sources(
         words=words,
         background=read_bank(Path(data.seeds) / params.background, rate),

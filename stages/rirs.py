@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kws.audio import audio_files, read_audio
-from kws.files import replacing
+from kws.files import replacing, write_array
 from kws.params import load_params
 from kws.rirs import align, simulate, taps
 from stages import paths, run
@@ -21,7 +21,8 @@ def main() -> None:
         rirs[path.name] = align(read_audio(path, rate), taps(rooms, rate))
     with replacing(paths.RIRS.parent) as folder:
         folder.mkdir()
-        np.save(folder / paths.RIRS.name, np.stack(list(rirs.values())))
+        rows = np.stack(list(rirs.values()))
+        write_array(folder / paths.RIRS.name, rows.shape, rows.dtype, [rows])
         with (folder / "rirs.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([("rir", "source"), *enumerate(rirs)])
 

@@ -4,8 +4,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-import soundfile
-
+from kws.audio import write_sound
 from kws.evaluation.build import build_background, build_stream, place_name, read_backgrounds, read_voices
 from kws.evaluation.streams import LABELS, Spoken, write_labels
 from kws.files import replacing
@@ -32,7 +31,7 @@ def main() -> None:
 
         def write(name: str, audio: Audio, spoken: list[Spoken]) -> None:
             (out / name).parent.mkdir(exist_ok=True)
-            soundfile.write(out / name, audio, rate, subtype="PCM_16")
+            write_sound(out / name, audio, rate)
             labels[name] = spoken
 
         for name, voice in islice(voices.items(), config.voices):

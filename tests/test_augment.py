@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import RATE, ROOT, SEEDS
@@ -382,6 +382,25 @@ def test_a_foreign_manifest_is_refused(tmp_path):
     (tmp_path / "manifest.csv").write_text("index,label\n0,SALIR\n")
     with pytest.raises(UserError, match="not a manifest of this version"):
         read_manifest(tmp_path / "manifest.csv")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 3000), spoilt=st.binary(max_size=9), kept=st.floats(0, 1) | st.just(1.0))
+def test_bytes_that_are_no_manifest_are_one_line(wide, tmp_path, at, spoilt, kept):
+    path = tmp_path / "clips/manifest.csv"
+    if not path.exists():
+        make_clips(tmp_path / "whole", dataclasses.replace(wide[0], n_clips=8))
+        path.parent.mkdir()
+    data = bytearray((tmp_path / "whole/manifest.csv").read_bytes())
+    data[at : at + len(spoilt)] = spoilt
+    path.write_bytes(data[: round(kept * len(data))])
+    try:
+        for row in read_manifest(path):
+            assert isinstance(row.index, int)
+            assert isinstance(row.snr_db, float)
+    except UserError as error:
+        assert str(error).startswith(f"{path}: not a manifest of this version")
+        assert "\n" not in str(error)
 
 
 def test_no_transform_uses_or_disturbs_global_random_state(wide):

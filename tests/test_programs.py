@@ -1,13 +1,16 @@
 """Other programs: limits on time and output, and nothing of what they print reaches a terminal as it is."""
 
+import io
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.errors import UserError
-from kws.programs import last_line, plain, run
+from kws.programs import LOG_LINE, _Lines, last_line, plain, run
 
 
 def python(code, timeout_s=30, **options):
@@ -54,6 +57,40 @@ def test_a_log_takes_both_streams_as_plain_lines_and_shows_them_as_they_come(tmp
     python(code, log=tmp_path / "log", show=seen.append)
     assert sorted(seen) == ["10%", "20%", "end", "one\\x07"]
     assert sorted((tmp_path / "log").read_text().splitlines()) == sorted(seen)
+
+
+def test_a_line_without_end_is_cut_in_the_log_and_takes_no_time(tmp_path):
+    code = "import sys; print('x' * 30_000_000 + chr(13)); print('after')"
+    began = time.process_time()
+    done = python(code, limit=64 * 2**20, log=tmp_path / "log")
+    assert time.process_time() - began < 3, "14 s of computing where the line is joined anew with each chunk"
+    assert done.ended == "exit"
+    cut, after = (tmp_path / "log").read_text().splitlines()
+    assert cut == "x" * LOG_LINE + f" ... and {30_000_000 - LOG_LINE} bytes more"
+    assert after == "after"
+
+
+@given(
+    lines=st.lists(st.text("ab \u00f1\x1b\x07", min_size=1).map(str.encode)),
+    size=st.integers(1, 9),
+    end=st.booleans(),
+)
+def test_lines_are_the_same_however_they_come(lines, size, end):
+    text = b"\r\n".join(lines) + b"\n" * end
+    log, seen = io.StringIO(), []
+    cutter = _Lines(log, seen.append)
+    for start in range(0, len(text), size):
+        cutter.add(text[start : start + size])
+    cutter.end()
+    assert seen == [plain(line) for line in lines]
+    assert log.getvalue() == "".join(f"{line}\n" for line in seen)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_the_log_s_and_not_the_program_s():
+    with pytest.raises(OSError, match="No space left") as caught:
+        python("print('x' * 10**6)", log=Path("/dev/full"), limit=2**22)
+    assert caught.value.filename == "/dev/full"
 
 
 def test_input_comes_from_a_file_and_is_otherwise_empty(tmp_path):

@@ -102,7 +102,7 @@ def test_the_archive_is_converted_to_the_same_bytes_each_time(tmp_path, form, su
     samples = np.random.default_rng(0).standard_normal((3, 1, 98, 64)).astype(np.float32)
     write_tar(tmp_path / "a.tar", samples)
     for name in ("b.tar", "c.tar"):
-        scaling = convert_tar(tmp_path / "a.tar", tmp_path / name, form, "input")
+        scaling = convert_tar(tmp_path / "a.tar", tmp_path / name, form, "input", (1, 1, 98, 64))
     assert (tmp_path / "b.tar").read_bytes() == (tmp_path / "c.tar").read_bytes()
     with tarfile.open(tmp_path / "b.tar") as tar:
         assert tar.getnames() == [f"input_{i:05d}.{suffix}" for i in range(3)]
@@ -138,7 +138,7 @@ def test_the_container_has_no_network_the_callers_uid_and_two_folders(project, d
     assert {"--network=none", "--pull=never", "--rm", "--init"} <= set(command)
     assert command[command.index("--user") + 1] == f"{os.getuid()}:{os.getgid()}"
     mounts = [value for flag, value in pairwise(command) if flag == "--mount"]
-    job = project / "models/ax630c.partial/job"
+    job = project / "models/ax630c.partial/ax630c/job"
     assert mounts == [
         f"type=bind,source={job}/in,target=/data/in,readonly",
         f"type=bind,source={job}/out,target=/data/out",
@@ -317,8 +317,8 @@ def test_a_list_with_windows_line_ends_is_refused_before_anything_runs(project, 
 
 
 def test_a_killed_build_leaves_nothing_to_the_next(project, docker):
-    (project / "models/ax630c.partial/job/out").mkdir(parents=True)
-    (project / "models/ax630c.partial/job/out/kws.axmodel").write_bytes(b"old")
+    (project / "models/ax630c.partial/ax630c/job/out").mkdir(parents=True)
+    (project / "models/ax630c.partial/ax630c/job/out/kws.axmodel").write_bytes(b"old")
     assert stage("compile", "ax630c") is None
     assert json.loads((project / "models/ax630c/build.json").read_text())["size_kb"] > 1
     shutil.rmtree(project / "models/ax630c")

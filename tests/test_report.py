@@ -261,6 +261,9 @@ def test_a_part_of_a_recording_has_its_own_time(tmp_path):
     assert (len(audio), begins) == (2 * RATE, 0)
     with pytest.raises(UserError, match=r"a\.wav: ends before 3\.0 s"):
         read_part(tmp_path / "a.wav", 3, 4, RATE)
+    (tmp_path / "a.wav").write_text("no sound")
+    with pytest.raises(UserError, match=r"a\.wav: cannot be read as audio"):
+        read_part(tmp_path / "a.wav", 0, 1, RATE)
 
 
 def outcome(kind, score, start=1.0, said="SALIR", stream="a.wav"):

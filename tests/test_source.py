@@ -36,7 +36,9 @@ def test_a_file_is_read_a_block_at_a_time(tmp_path, audio):
     assert {len(block) for block in read_blocks(tmp_path / "a.wav", RATE, 0.1)} == {1600}
 
 
-@pytest.mark.parametrize(("suffix", "message"), [("wav", "ends at 1.5"), ("flac", "cannot be read after")])
+@pytest.mark.parametrize(
+    ("suffix", "message"), [("wav", "ends at 1.5"), ("flac", "cannot be read after"), ("ogg", "ends at 1.")]
+)
 def test_a_truncated_file_is_read_as_far_as_it_goes_and_said(tmp_path, audio, suffix, message):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, audio, RATE)

@@ -1,6 +1,7 @@
 """Recordings of a label become words, whatever else is in the folder."""
 
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 
 from conftest import RATE, ROOT, SEEDS, real
-from kws.augment.sources import Bank, read_bank
+from kws.augment.sources import Bank, read_bank, warn_of_unused
 from kws.augment.sources import read_words as read
 from kws.errors import UserError
 
@@ -66,3 +67,26 @@ def test_other_speakers_add_their_recording_of_the_label():
     assert len(bank.names) == 11
     assert bank.names[0] == "SALIR/000_salir.wav"
     assert all(name.endswith("/SALIR.wav") for name in bank.names[1:])
+
+
+def voice(folder, *names):
+    for name in names:
+        (folder / "anna").mkdir(parents=True, exist_ok=True)
+        shutil.copy(SEEDS / "SALIR/000_salir.wav", folder / "anna" / f"{name}.wav")
+
+
+def test_a_label_is_found_however_a_system_spells_its_accents(tmp_path):
+    voice(tmp_path / "voices", "SEN\u0303AL")
+    shutil.copytree(SEEDS / "REPETIR", tmp_path / "SE\u00d1AL")
+    bank = read_words(tmp_path / "SE\u00d1AL", RATE, 1.0, tmp_path / "voices")
+    assert bank.names[-1] == "anna/SEN\u0303AL.wav"
+
+
+def test_recordings_of_voices_that_no_label_uses_are_said_in_one_line(tmp_path):
+    voice(tmp_path, "SALIR", "luz", "SEN\u0303AL", "LUZ2", "LUZ3", "LUZ4")
+    with pytest.warns(UserWarning) as warned:
+        warn_of_unused(tmp_path, ["SALIR", "SE\u00d1AL", "LUZ"])
+    said = f"{tmp_path}: no label is called LUZ2, LUZ3, LUZ4, luz, so these recordings are unused"
+    assert [str(w.message) for w in warned] == [f"{said}; a voice's file is <LABEL>.wav, spelt as in labels"]
+    with warnings.catch_warnings(action="error"):
+        warn_of_unused(tmp_path, ["SALIR", "SE\u00d1AL", "luz", "LUZ2", "LUZ3", "LUZ4"])

@@ -1,9 +1,11 @@
 """Each stage on bad input: one line that names the file or key, a non-zero exit, nothing left behind."""
 
 import importlib
+import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,8 @@ def silent(path):
         ("000_salir.wav", lambda p: p.write_bytes(p.read_bytes()[:30]), "cannot be read as audio"),
         ("000_salir.wav", lambda p: p.write_bytes(b"corrupt" * 1000), "cannot be read as audio"),
         ("000_salir.wav", silent, "is silent"),
+        ("000_salir.wav", lambda p: p.write_bytes(p.read_bytes()[:-999]), "its header promises"),
+        ("000_salir.wav", lambda p: soundfile.write(p, np.full(RATE, 9.0), RATE, subtype="FLOAT"), "reach 9"),
         ("letter.doc", lambda p: p.write_text("Dear"), "not a WAV, FLAC or OGG file"),
     ],
 )
@@ -114,6 +118,80 @@ def test_an_output_that_cannot_be_written_is_named(project):
 def test_a_full_disk_is_an_error_and_not_a_crash():
     with pytest.raises(OSError, match="No space left"):
         write_array(Path("/dev/full"), (10_000, 100), np.float32, [np.zeros((10_000, 100))])
+
+
+def test_clips_that_are_not_what_the_features_are_made_of_are_one_line(project):
+    clips = project / "data/clips/SALIR/clips.npy"
+    clips.parent.mkdir(parents=True)
+    for content, says in (
+        (np.zeros((5, 8000), np.int16), "clips of 8000 samples, expected 16000"),
+        (np.zeros((5, 16000), np.float32), "holds <f4 of shape (5, 16000), expected <i2 of 2 axes"),
+        (np.array([{}], object), "no array, expected <i2 of 2 axes"),
+    ):
+        np.save(clips, content, allow_pickle=True)
+        message = run("logmel", "SALIR")
+        assert message.startswith("error: data/clips/SALIR/clips.npy: ")
+        assert says in message
+    assert not (project / "data/features/SALIR.npy").exists()
+
+
+def test_recordings_that_no_label_uses_are_said_once(project, capsys):
+    (project / "voices/anna").mkdir(parents=True)
+    for name in ("SALIR", "salir2"):
+        shutil.copy(project / "seeds/SALIR/000_salir.wav", project / f"voices/anna/{name}.wav")
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(
+        text.replace(f"voices: {ROOT}/data/none", f"voices: {project}/voices")
+    )
+    with warnings.catch_warnings(action="always"):
+        assert run("hard") is None
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "salir2" in line] == [
+        f"warning: {project}/voices: no label is called salir2, so these recordings are unused; "
+        "a voice's file is <LABEL>.wav, spelt as in labels"
+    ]
+
+
+def test_a_stage_that_runs_twice_at_once_writes_its_output_once(project):
+    command = [sys.executable, "-m", "stages.augment", "SALIR"]
+    env = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    both = [
+        subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    said = [process.communicate()[1] for process in both]
+    for process, text in zip(both, said, strict=True):
+        if process.returncode:
+            assert text.startswith("error: data/clips/SALIR.partial: another process is writing here")
+            assert text.count("\n") == 1
+    assert 0 in [process.returncode for process in both]
+    assert written(project) == [
+        "data/clips/SALIR/clips.npy",
+        "data/clips/SALIR/manifest.csv",
+        "data/rirs/rirs.npy",
+    ]
+
+
+@pytest.mark.parametrize("stage", [("augment", "SALIR"), ("rirs",), ("streams",)])
+def test_a_stage_on_a_full_disk_names_what_it_could_not_write(project, stage):
+    disk = project / "data"
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("needs leave to mount a file system")
+    rirs = (disk / "rirs/rirs.npy").read_bytes()[:20000]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("needs leave to mount a file system")
+    try:
+        (disk / "rirs").mkdir()
+        (disk / "none").mkdir()
+        (disk / "rirs/rirs.npy").write_bytes(rirs)
+        message = run(*stage)
+        left = written(project)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+    assert message.startswith("error: data/"), message
+    assert "No space left on device" in message
+    assert "\n" not in message
+    assert left == ["data/rirs/rirs.npy"]
 
 
 def test_a_stage_exits_with_one_line_and_status_1(project):

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: floa
     Copies and words longer than `longest_s` are left out with a warning; UserError where nothing remains.
     """
     paths = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
-    spoken = [path for path in audio_files(voices, optional=True) if path.stem == label]
+    spoken = [path for path in audio_files(voices, optional=True) if _spelt(path.stem) == _spelt(label)]
     paths |= {path: path.relative_to(voices).as_posix() for path in spoken}
     recordings = drop_copies({path: read_recording(path, rate) for path in paths})
     words = {path: audio[find_word(audio, rate, longest_s)] for path, audio in recordings.items()}
@@ -75,6 +76,16 @@ def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: floa
     return _bank({paths[path]: (path, word) for path, word in kept.items()})
 
 
+def warn_of_unused(voices: Path, labels: list[str]) -> None:
+    """Warn of the recordings in `<voices>/<voice>/` that are of none of these labels, in one line."""
+    found = {_spelt(path.stem) for path in audio_files(voices, optional=True)}
+    unused = sorted(found - set(map(_spelt, labels)))
+    if unused:
+        some = ", ".join(unused[:5]) + (", ..." if len(unused) > 5 else "")
+        message = f"{voices}: no label is called {some}, so these recordings are unused"
+        warnings.warn(f"{message}; a voice's file is <LABEL>.wav, spelt as in labels", stacklevel=2)
+
+
 def read_bank(folder: Path, rate: int) -> Bank:
     """Return all audio files under a folder."""
     return _bank(
@@ -85,6 +96,11 @@ def read_bank(folder: Path, rate: int) -> Bank:
 def empty_bank() -> Bank:
     """Return a bank of nothing, for a shard that needs no such source."""
     return Bank(np.zeros(0, np.int16), {}, {})
+
+
+def _spelt(name: str) -> str:
+    """Return a name in one spelling: some systems store an Ñ as an N and a tilde."""
+    return normalize("NFC", name)
 
 
 def _bank(files: dict[str, tuple[Path, Audio]]) -> Bank:

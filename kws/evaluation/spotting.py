@@ -60,6 +60,10 @@ def evaluate_streams(
             " a threshold of its own; listen to its recordings, and record it again if it is not heard",
             stacklevel=2,
         )
+    if apart := list(choice.apart):  # what other thresholds would give the others is seen without them
+        others = grid.copy()
+        others[:, apart] = on[apart]
+        swept = tally(heard, keywords, rules, window_s, others)
     chosen = tally([heard[index] for index in report], keywords, rules, window_s, on[None])
     outcomes = [
         outcome

@@ -12,6 +12,7 @@ from PIL import Image
 
 from kws.errors import UserError
 from kws.features import FrontEnd, log_mel
+from kws.soundfiles import open_sound, read_frames
 from kws.types import Audio
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -53,15 +54,13 @@ def read_part(path: Path, start: float, end: float, rate: int) -> tuple[Audio, f
     """Return what a recording holds between two times, float32 [samples] at `rate`, and when that starts.
 
     Only this part is decoded; what lies before or after the recording is left out. Raises UserError where
-    that leaves nothing.
+    that leaves nothing, or cannot be decoded.
     """
-    with soundfile.SoundFile(path) as file:
+    with open_sound(path) as file:
         first = max(0, round(start * file.samplerate))
-        file.seek(min(first, file.frames))
-        samples = file.read(max(0, round(end * file.samplerate) - first), dtype="float32", always_2d=True)
-        if not len(samples):
+        mono = read_frames(file, path, first, max(0, round(end * file.samplerate) - first))
+        if not len(mono):
             raise UserError(f"{path}: ends before {start:.1f} s; correct the times in labels.csv")
-        mono: Audio = samples.mean(axis=1, dtype=np.float32)
         begins = first / file.samplerate
         return (mono if file.samplerate == rate else soxr.resample(mono, file.samplerate, rate)), begins
 

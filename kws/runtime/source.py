@@ -3,20 +3,16 @@
 Each source is an iterator of blocks of mono float32 at the model's rate; none holds more than a block.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import soundfile
 
 from kws.errors import UserError
+from kws.soundfiles import mono_blocks, open_sound
 from kws.types import Audio
-
-UNKNOWN_LENGTH = 0x7FFF0000
-"""Lengths from here on are what programs write into a header that they cannot go back to."""
 
 
 def read_blocks(path: Path, rate: int, block_s: float) -> Iterator[Audio]:
@@ -24,51 +20,10 @@ def read_blocks(path: Path, rate: int, block_s: float) -> Iterator[Audio]:
 
     The samples are those that `kws.audio.read_audio` returns, whatever the length of a block. All that can
     be read is yielded before UserError is raised for a file that is empty, broken, shorter than its header
-    promises, or holds NaN or infinity.
+    promises, cut off, or holds NaN or infinity.
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            yield from resample(
-                _mono_blocks(file, path, round(block_s * file.samplerate)), file.samplerate, rate
-            )
-            _check_length(file, path)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as audio ({error}); record or export it again") from error
-
-
-def _check_length(file: soundfile.SoundFile, path: Path) -> None:
-    """Raise UserError for a WAV that libsndfile found shorter than its header says; it only logs that."""
-    found = re.search(r"^data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-    if found and int(found[1]) < UNKNOWN_LENGTH:
-        seconds = file.frames / file.samplerate
-        promised = seconds * int(found[1]) / int(found[2])
-        raise UserError(
-            f"{path}: ends at {seconds:.2f} s, its header promises {promised:.2f} s; copy it again"
-        )
-
-
-def _mono_blocks(file: soundfile.SoundFile, path: Path, frames: int) -> Iterator[Audio]:
-    done = 0
-    while len(samples := _read(file, path, frames, done)):
-        if not np.isfinite(samples).all():
-            at = done / file.samplerate
-            raise UserError(
-                f"{path}: holds NaN or infinite samples after {at:.1f} s; export it as 16-bit PCM"
-            )
-        done += len(samples)
-        yield samples.mean(axis=1, dtype=np.float32)
-    if not done:
-        raise UserError(f"{path}: is empty; record it again")
-
-
-def _read(file: soundfile.SoundFile, path: Path, frames: int, done: int) -> Any:
-    try:
-        return file.read(frames, dtype="float32", always_2d=True)
-    except soundfile.SoundFileError as error:
-        at = done / file.samplerate
-        raise UserError(
-            f"{path}: cannot be read after {at:.1f} s ({error}); copy or export it again"
-        ) from error
+    with open_sound(path) as file:
+        yield from resample(mono_blocks(file, path, round(block_s * file.samplerate)), file.samplerate, rate)
 
 
 def pcm_blocks(stream: BinaryIO, rate: int, block_s: float) -> Iterator[Audio]:

@@ -35,10 +35,9 @@ def compile_axera(
     version = _titled(name, lambda: tools.version(job))
     _warn_of_other_version(target.image, version, tools)
     graph = onnx.load(model).graph
-    scaling = convert_tar(tar, job / "in" / ARCHIVE, target.calibration_format, graph.input[0].name)
+    (only, (_, shape)), *_ = signature(graph)[0].items()
+    scaling = convert_tar(tar, job / "in" / ARCHIVE, target.calibration_format, only, shape)
     shutil.copyfile(model, job / "in" / MODEL)
-    inputs = signature(graph)[0]
-    (only, (_, shape)), *_ = inputs.items()
     config = build_config(target, tools.root(job), only, shape, scaling)
     write_json(job / "in" / CONFIG, config)
     (job / "out/tmp").mkdir(parents=True, exist_ok=True)

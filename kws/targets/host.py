@@ -19,6 +19,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from kws.calibration import read_tar
 from kws.config import Host
+from kws.files import naming
 from kws.graph import first_convolutions, op_counts
 
 TOOL = f"onnxruntime {ort.__version__}"
@@ -27,8 +28,8 @@ FLOAT_ONLY = ("GRU", "ReduceMean")
 
 
 class _TarReader(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, tar: Path, name: str) -> None:
-        self.samples: Iterator[dict[str, Any]] = ({name: sample} for sample in read_tar(tar))
+    def __init__(self, tar: Path, name: str, shape: list[int]) -> None:
+        self.samples: Iterator[dict[str, Any]] = ({name: sample} for sample in read_tar(tar, shape))
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self.samples, None)
@@ -41,8 +42,9 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
     wherever its input has a second reader, as in every residual network (seen with 1.31 on x86).
     """
     logging.getLogger().setLevel(logging.ERROR)
-    name = onnx.load(model).graph.input[0].name
-    with tempfile.TemporaryDirectory() as folder:
+    only = onnx.load(model).graph.input[0]
+    shape = [axis.dim_value for axis in only.type.tensor_type.shape.dim]
+    with tempfile.TemporaryDirectory() as folder, naming(Path(folder)):
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
         graph = onnx.load(prepared).graph
@@ -52,7 +54,7 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
         quantize_static(
             prepared,
             quantised,
-            _TarReader(tar, name),
+            _TarReader(tar, only.name, shape),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,

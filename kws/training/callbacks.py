@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from kws.config import Train
 from kws.errors import UserError
+from kws.files import replacing
 from kws.training.module import Epoch, Task
 
 OnEpoch = Callable[[list[Epoch], Epoch], None]
@@ -114,10 +116,9 @@ class Keeper(Checkpoint):
             self.progress.say(row)
             self.on_epoch(self.rows, self.rows[self.kept - 1])
         if self.resume:
-            partial = self.resume.with_name(self.resume.name + ".partial")
-            trainer.save_checkpoint(partial)
-            if trainer.is_global_zero:
-                partial.replace(self.resume)
+            writes = replacing(self.resume) if trainer.is_global_zero else nullcontext(self.resume)
+            with writes as partial:  # all processes take part, and one of them writes
+                trainer.save_checkpoint(partial)
 
     def score(self, row: Epoch) -> float:
         """Return what is to be small."""
