@@ -30,18 +30,13 @@ def main() -> None:
     metrics = _read(paths.EVALUATION) | {"onnx": _read(paths.ONNX_REPORT), "targets": targets}
     write_json(paths.METRICS, metrics)
     write_json(paths.HEADLINE, columns(metrics))
-    with replacing(paths.PAGE) as partial:
-        partial.write_text(render(_results(params, metrics)), encoding="utf-8", newline="\n")
-    with replacing(paths.VEGA) as partial:
-        partial.write_text(vega(), encoding="utf-8", newline="\n")
+    for path, text in ((paths.PAGE, render(_results(params, metrics))), (paths.VEGA, vega())):
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
     advice = advise(metrics, params.keywords, params.detector.target_fa_per_hour)
-    for one in advice:
-        if one.grave:
-            print(f"warning: {one.text}")
-    print("\n".join(headline(metrics)))
-    for one in advice:
-        if not one.grave:
-            print(f"note: {one.text}")
+    warned = [f"warning: {one.text}" for one in advice if one.grave]
+    noted = [f"note: {one.text}" for one in advice if not one.grave]
+    print("\n".join([*warned, *headline(metrics), *noted]))
     print(f"to look at and listen to: {paths.PAGE}")
 
 

@@ -120,8 +120,8 @@ BARS = sum(value > 0 for values in SCORES.values() for value in values)
 DRAWN = {
     "det": (lines, {OLD: 1}, {OLD: 1, NEW: 1}),
     "scores": (bars, {OLD: BARS}, {OLD: BARS, NEW: BARS}),
-    "loss": (lines, {OLD: 2}, {OLD: 2, NEW: 2}),
-    "accuracy": (lines, {OLD: 2}, {OLD: 2, NEW: 2}),
+    "loss": (lines, {OLD: 4}, {OLD: 4, NEW: 4}),  # two curves, each as it is and smoothed
+    "accuracy": (lines, {OLD: 4}, {OLD: 4, NEW: 4}),  # two curves, each as it is and smoothed
 }
 """What a plot is made of, shown alone and compared; a confusion matrix has a square for each pair."""
 

@@ -76,7 +76,8 @@ def parse_kws(words: list[str]) -> None:
     group = typer.main.get_command(cli)
     context = group.make_context("kws", list(words))
     name, command, rest = group.resolve_command(context, words)
-    command.make_context(name, rest, parent=context)
+    if rest:  # without any it may be a sentence about the command
+        command.make_context(name, rest, parent=context)
 
 
 def parse_dvc(words: list[str], folder: Path) -> None:
