@@ -269,7 +269,6 @@ def test_first_use_with_words_by_others(own_words):
     assert re.search(r"VOLVER is heard is not known", said)
 
 
-@pytest.mark.xfail(strict=True, reason="of a recording as short as a window nothing is said yet")
 def test_a_recording_of_training_is_heard_or_its_score_is_told(own_words):
     for label in SAID:
         recording = next((own_words / "my/seeds" / label).iterdir())
