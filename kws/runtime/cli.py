@@ -13,8 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
+from kws.common.errors import UserError
+from kws.common.terminal import plain
+from kws.common.types import Audio
 from kws.detector import Event
-from kws.errors import UserError
 from kws.runtime.bundle import read_bundle
 from kws.runtime.gate import AutomaticGain, SpeechGate
 from kws.runtime.kit import Kit, read_kit
@@ -25,8 +27,6 @@ from kws.runtime.recording import Highest, Part, hear, nothing_heard, scores_jso
 from kws.runtime.sinks import HEADING, Command, Lines, Listener, Mqtt, as_audacity, as_json, as_line
 from kws.runtime.source import in_real_time, pcm_blocks, read_blocks
 from kws.runtime.spotter import Spotter
-from kws.terminal import plain
-from kws.types import Audio
 
 HEAR = "Hear and look"
 """What these commands are for, in `--help`."""
