@@ -59,7 +59,7 @@ def test_weights_that_are_missing_wrong_or_too_many_are_named(whole, tmp_path):
 
 
 def test_labels_of_a_checkpoint_are_names(whole, tmp_path):
-    with pytest.raises(UserError, match="expected letters, digits"):
+    with pytest.raises(UserError, match="a label has letters, digits"):
         load(replace(whole, labels=["SI", "NO", "../x"]), tmp_path / "kws.pt")
     with pytest.raises(UserError, match=r"labels\[2\] is 7, expected a text"):
         load(replace(whole, labels=["SI", "NO", 7]), tmp_path / "kws.pt")
