@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kws.common.errors import UserError
-from kws.common.labels import check_labels
+from kws.common.foreign import check_labels
 from kws.common.terminal import plain, plain_json
 from kws.runtime.cli import HEAR, run, show_version
 from kws.runtime.cli import cli as runtime

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from kws.common.errors import UserError
 from kws.common.files import write_json
-from kws.common.foreign import parse_json, read_bytes, typed
-from kws.common.labels import check_labels
+from kws.common.foreign import check_labels, parse_json, read_bytes, typed
 
 Scores = NDArray[np.floating]
 """Probabilities of keywords: [windows, keywords]."""

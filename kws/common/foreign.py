@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from kws.common.errors import UserError
+from kws.common.labels import wrong_name
 
 MOST = 16 * 2**20
 """Bytes of a table or of JSON that are read; those of this project are far shorter."""
@@ -109,6 +110,18 @@ def _shown(value: Any) -> str:
         return f"a huge or foreign {type(value).__name__}"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raise ValueError unless these are names of labels, each of them once.
+
+    A label becomes a folder, a topic and an argument, also where params.yaml was never asked.
+    """
+    for label in labels:
+        if wrong := wrong_name(label):
+            raise ValueError(f"label {label[:60]!r}: {wrong[:200]}")
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"labels holds one name twice: {' '.join(labels)[:300]}")
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:

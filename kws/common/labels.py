@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
 
 LONGEST = 100
 """Bytes in UTF-8: file systems take 255, and endings are added."""
@@ -21,15 +20,6 @@ def wrong_name(name: str) -> str | None:
     if _DEVICE.fullmatch(name):
         return f"so a device is called on Windows; write {name}_"
     return None
-
-
-def check_labels(labels: Sequence[str]) -> None:
-    """Raise ValueError unless these are names of labels, each of them once."""
-    for label in labels:
-        if wrong := wrong_name(label):
-            raise ValueError(f"label {label[:LONGEST]!a}: {wrong}")
-    if len(set(labels)) < len(labels):
-        raise ValueError(f"labels holds one name twice: {' '.join(labels)[:300]}")
 
 
 def same_folder(name: str) -> str:

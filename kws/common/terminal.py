@@ -14,13 +14,15 @@ def plain(text: object, keep: str = "") -> str:
     written out as `\\r` or `\\x9b`.
     """
     shown = _ESCAPES.sub("", str(text))
-    return shown.translate({ord(c): _name(c) for c in set(shown) if not c.isprintable() and c not in keep})
+    named = {ord(c): _name(c) for c in set(shown) if not c.isprintable() and c not in keep}
+    return shown.translate(named) if named else shown
 
 
 def plain_json(value: Any, indent: int | None = None) -> str:
     """Return JSON in which letters of any script stand as they are and what does not print is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    named = {ord(c): json.dumps(c)[1:-1] for c in set(text) if not c.isprintable() and c != "\n"}
+    return text.translate(named) if named else text
 
 
 def _name(character: str) -> str:

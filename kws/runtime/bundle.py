@@ -13,8 +13,7 @@ import numpy as np
 
 from kws.common.errors import UserError
 from kws.common.files import sha256
-from kws.common.foreign import parse_json, read_bytes, typed
-from kws.common.labels import check_labels
+from kws.common.foreign import check_labels, parse_json, read_bytes, typed
 from kws.common.types import Audio, Features
 from kws.features.logmel import FrontEnd
 from kws.features.streaming import FeatureStream

@@ -1,5 +1,6 @@
 """`kws spot` and `kws listen`: the commands that the board has too."""
 
+import io
 import os
 import signal
 import sys
@@ -222,6 +223,8 @@ def run(commands: Callable[[], Any]) -> None:
     try:
         if sys.stdout is None:
             raise UserError("stdout: is closed, and what is heard goes there; send it to a file or /dev/null")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # where the terminal knows few letters
         commands()
     except UserError as error:
         sys.exit(f"error: {plain(error)}")

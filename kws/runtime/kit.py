@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kws.common.errors import UserError
-from kws.common.foreign import parse_json, typed
-from kws.common.labels import check_labels
+from kws.common.foreign import check_labels, parse_json, typed
 from kws.detector import DetectorSpec, read_spec
 from kws.features.logmel import FrontEnd
 from kws.runtime.backends import open_session

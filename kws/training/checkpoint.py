@@ -10,8 +10,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from kws.common.errors import UserError
-from kws.common.foreign import typed
-from kws.common.labels import check_labels
+from kws.common.foreign import check_labels, typed
 from kws.features.logmel import FrontEnd
 from kws.models import build_model
 from kws.params.sections import EncoderModel, Model

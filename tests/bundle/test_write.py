@@ -179,13 +179,17 @@ def test_labels_that_are_no_names_are_refused_wherever_they_stand(unpacked, mode
     spec = replace(SPEC, labels=["SI", label, "FONDO"], on={"SI": 0.5, label: 0.5})
     told = (unpacked / "manifest.json").read_text()
     edit(unpacked / "manifest.json", labels=spec.labels)
-    with pytest.raises(UserError, match=r"manifest\.json: not a manifest \(label .*a label has letters, digits"):
+    with pytest.raises(
+        UserError, match=r"manifest\.json: not a manifest \(label .*a label has letters, digits"
+    ):
         read_bundle(unpacked)
     (unpacked / "manifest.json").write_text(told)
     write_json(unpacked / "detector.json", asdict(spec))
     files = json.loads(told)["files"] | {"detector.json": sha256(unpacked / "detector.json")}
     edit(unpacked / "manifest.json", files=files)
-    with pytest.raises(UserError, match=r"detector\.json: not a detector .*label .*a label has letters, digits"):
+    with pytest.raises(
+        UserError, match=r"detector\.json: not a detector .*label .*a label has letters, digits"
+    ):
         read_bundle(unpacked)
     model = onnx.load(models / "kws.onnx")
     onnx.helper.set_model_props(model, {"labels": json.dumps(spec.labels), "front_end": "{}"})

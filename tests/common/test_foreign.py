@@ -15,7 +15,7 @@ from kits import LABELS, SPEC, write_models
 from kws.board.inputs import logits_of, read_labels
 from kws.bundle.write import write_bundle
 from kws.common.errors import UserError
-from kws.common.foreign import parse_json, read_rows, typed
+from kws.common.foreign import check_labels, parse_json, read_rows, typed
 from kws.common.labels import wrong_name
 from kws.common.terminal import plain
 from kws.detector import DetectorSpec, read_spec
@@ -203,7 +203,7 @@ def test_an_output(content, n):
         ({"n_mels": True}, "n_mels is true, expected a whole number"),
         ({"n_mels": 2}, "n_mels is 2, expected 4 to 256"),
         ({"f_min": float("nan")}, "f_min is NaN, expected a number"),
-        ({"window_ms": 1e308}, "out of all range"),
+        ({"window_ms": 1e308}, "window_ms is 1e.308, expected 5 to 100"),
         ({"norm": "max"}, 'norm is "max", expected cmvn or mean or none'),
         ({"sample_rate": [16000]}, "sample_rate is a list, expected a whole number"),
         ({"more": 1}, "more is not known here"),
@@ -226,3 +226,14 @@ def test_json_says_what_was_written(front_end):
 
 def test_a_kit_that_was_read_runs(bundle):
     assert isinstance(read_bundle(bundle).model, Classifier)
+
+
+def test_labels_are_names_each_of_them_once():
+    check_labels(["SI", "NO"])
+    for labels, message in (
+        (["SI", "../x"], "label '../x': a label has letters"),
+        (["SI", "\x1b[2J"], r"label '\\x1b\[2J': a label has letters"),
+        (["SI", "NO", "SI"], "labels holds one name twice: SI NO SI"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_labels(labels)

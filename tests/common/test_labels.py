@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.common.labels import check_labels, same_folder, wrong_name
+from kws.common.labels import same_folder, wrong_name
 
 
 @pytest.mark.parametrize("name", ["SALIR", "no_se", "paso-2", "2", "MÚSICA", "साफ़", "はい", "x" * 100])
@@ -60,11 +60,3 @@ def test_names_that_are_one_folder_elsewhere():
     assert same_folder("Luz") == same_folder("LUZ")
     assert same_folder("MÚSICA") == same_folder(unicodedata.normalize("NFD", "música"))
     assert same_folder("LUZ") != same_folder("LUCES")
-
-
-def test_foreign_labels_are_names_each_of_them_once():
-    check_labels(["SI", "NO"])
-    with pytest.raises(ValueError, match=r"label '../x': a label has letters, digits, _ and -.*; write x"):
-        check_labels(["SALIR", "../x"])
-    with pytest.raises(ValueError, match="labels holds one name twice: SI NO SI"):
-        check_labels(["SI", "NO", "SI"])

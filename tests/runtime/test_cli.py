@@ -329,6 +329,16 @@ def test_closed_streams_are_told_and_hide_nothing(models, stream, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_terminal_that_knows_few_letters_gets_what_it_can_show(models, stream, tmp_path):
+    named = tmp_path / "música 音.flac"
+    named.write_bytes(stream.read_bytes())
+    command = [sys.executable, "-m", "kws.runtime", "spot", named, named, *options(models)]
+    western = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=western)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert r"música \u97f3.flac:" in done.stdout.decode("latin-1")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_without_a_traceback(models, stream, number):
