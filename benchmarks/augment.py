@@ -15,13 +15,13 @@ import numpy as np
 import soundfile
 from scipy.signal import fftconvolve
 
+from kws.augment.clips import make_clips
 from kws.augment.recipe import Recipe
+from kws.augment.rooms import simulate
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words
-from kws.clips import make_clips
-from kws.compose import compose
-from kws.config import Augment
-from kws.params import load_params
-from kws.rirs import simulate
+from kws.params.compose import compose
+from kws.params.sections import Augment
+from kws.params.whole import load_params
 
 ROOT = Path(__file__).parent.parent
 SEEDS, RATE, LABEL = ROOT / "data/seeds", 16000, "REPETIR"

@@ -11,14 +11,14 @@ from time import perf_counter
 import numpy as np
 import soundfile
 
-from kws.audio import audio_files, read_audio
 from kws.detector import Averages
 from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
 from kws.evaluation.sweep import GRID, Heard, tally, uniform
-from kws.features import features
-from kws.params import load_params
-from kws.streaming import FeatureStream
+from kws.features.logmel import features
+from kws.features.streaming import FeatureStream
+from kws.params.whole import load_params
+from kws.recordings.audio import audio_files, read_audio
 
 HOURS = 1.0
 PARTS = 12

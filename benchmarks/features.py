@@ -14,8 +14,8 @@ import soundfile
 import torch
 import torchaudio
 
-from kws.audio import to_int16
-from kws.compose import compose
+from kws.params.compose import compose
+from kws.recordings.audio import to_int16
 from stages import logmel
 
 ROOT = Path(__file__).parent.parent

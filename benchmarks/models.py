@@ -13,16 +13,16 @@ import onnx
 import torch
 from onnx import ModelProto
 
-from kws.benchmark import time_calls
-from kws.calibration import write_tar
-from kws.checkpoint import Checkpoint
-from kws.compose import compose
-from kws.config import Host
-from kws.export import to_onnx
-from kws.inference import Classifier
 from kws.models import build_model
-from kws.params import load_params
+from kws.params.compose import compose
+from kws.params.sections import Host
+from kws.params.whole import load_params
+from kws.runtime.inference import Classifier
+from kws.targets.benchmark import time_calls
+from kws.targets.calibration import write_tar
+from kws.targets.export import to_onnx
 from kws.targets.host import compile_host
+from kws.training.checkpoint import Checkpoint
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml"))

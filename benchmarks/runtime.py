@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kws.audio import audio_files, read_audio
-from kws.benchmark import summarise, time_calls
 from kws.detector import Averages, Detector
-from kws.features import features
-from kws.inference import Classifier, softmax
+from kws.features.logmel import features
+from kws.features.streaming import FeatureStream
+from kws.recordings.audio import audio_files, read_audio
 from kws.runtime.gate import AutomaticGain, SpeechGate
+from kws.runtime.inference import Classifier, softmax
 from kws.runtime.kit import read_kit
 from kws.runtime.spotter import Spotter
-from kws.streaming import FeatureStream
+from kws.targets.benchmark import summarise, time_calls
 
 MINUTES = 5
 REAL_TIME_SHARE, HOP_P99_MS = 0.02, 5.0

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import soundfile
 
-from kws.audio import SUFFIXES, read_audio
+from kws.recordings.audio import SUFFIXES, read_audio
 from kws.runtime.kit import Kit, read_kit
 from kws.runtime.spotter import n_windows
 

@@ -26,13 +26,13 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from kws.compose import compose
-from kws.config import Machine
-from kws.dataset import Dataset
+from kws.augment.splits import TRAIN, VAL
 from kws.models import build_model
-from kws.params import Params, load_params
-from kws.splits import TRAIN, VAL
+from kws.params.compose import compose
+from kws.params.sections import Machine
+from kws.params.whole import Params, load_params
 from kws.training.batches import Batches
+from kws.training.dataset import Dataset
 from kws.training.loop import fit
 from kws.training.module import factor
 from stages.data import dataset

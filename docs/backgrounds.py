@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kws.audio import audio_files, read_audio
 from kws.augment.channel import colour, set_level
 from kws.augment.noise import coloured
-from kws.seeding import rng
-from kws.types import Audio
+from kws.common.seeding import rng
+from kws.common.types import Audio
+from kws.recordings.audio import audio_files, read_audio
 
 RATE, SECONDS = 16000, 20
 N = RATE * SECONDS

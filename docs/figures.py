@@ -6,18 +6,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from kws.audio import read_audio
 from kws.augment.channel import add_floor, colour, set_level, soft_clip
 from kws.augment.fragments import fragment
 from kws.augment.noise import add_noise, blend, coloured
 from kws.augment.placement import fade_edges, place, start_position
 from kws.augment.room import reverberate
+from kws.augment.rooms import simulate
 from kws.augment.voice import change_voice
-from kws.features import log_mel
-from kws.params import load_params
-from kws.rirs import simulate
-from kws.types import Audio
-from kws.word import find_word
+from kws.common.types import Audio
+from kws.features.logmel import log_mel
+from kws.params.whole import load_params
+from kws.recordings.audio import read_audio
+from kws.recordings.word import find_word
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs/images"

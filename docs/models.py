@@ -1,7 +1,7 @@
 """The table of docs/models.md: `python -m docs.models`."""
 
 from benchmarks.models import BASELINE, NAMES, exported, latencies, quantised
-from kws.graph import macs, n_params, op_counts
+from kws.targets.graph import macs, n_params, op_counts
 
 
 def main() -> None:

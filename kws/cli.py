@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from kws.errors import UserError
-from kws.labels import check_labels
+from kws.common.errors import UserError
+from kws.common.foreign import check_labels
+from kws.common.terminal import plain, plain_json
 from kws.runtime.cli import HEAR, run, show_version
 from kws.runtime.cli import cli as runtime
-from kws.terminal import plain, plain_json
 
 PROJECT, BOARD = "Set the project up", "Compiled models and boards"
 """What commands are for, in `--help`."""
@@ -41,8 +41,8 @@ def compose(
     overrides: Annotated[list[str] | None, typer.Argument(help="Hydra overrides, e.g. train.lr=3e-4")] = None,
 ) -> None:
     """Rewrite params.yaml from conf/, as `dvc exp run` does; `dvc repro` never does."""
-    from kws.compose import compose as write
-    from kws.cost import cost
+    from kws.params.compose import compose as write
+    from kws.params.cost import cost
 
     params = write(Path("conf"), Path("params.yaml"), overrides or [])
     if large := cost(params).told_if_large(Path.cwd()):
@@ -60,8 +60,8 @@ def wavs(
     like: Annotated[Layout, typer.Option(help="original: <LABEL>/<label>_00000.wav")] = Layout.plain,
 ) -> None:
     """Write a label's clips as WAV files, to hear or to use elsewhere."""
-    from kws.params import load_params
-    from kws.wavs import write_wavs
+    from kws.augment.wavs import write_wavs
+    from kws.params.whole import load_params
 
     rate = load_params(Path("params.yaml")).features.sample_rate
     for path in write_wavs(Path("data/clips") / label, out, n, rate, original=like is Layout.original):
@@ -76,8 +76,8 @@ def features(
     decibels: Annotated[bool, typer.Option("--db", help="before normalisation, in dB")] = False,
 ) -> None:
     """Show the log-mel of one recording, over its whole length."""
-    from kws.params import load_params
-    from kws.single import show_features
+    from kws.params.whole import load_params
+    from kws.report.single import show_features
 
     front_end = load_params(Path("params.yaml")).features
     typer.echo(plain(show_features(recording, front_end, decibels, out, plot)))
@@ -89,7 +89,7 @@ def bundle(
     out: Annotated[Path, typer.Option(help="archive to write")] = Path("kws-bundle.tar.gz"),
 ) -> None:
     """Pack all that a board needs into one archive."""
-    from kws.bundle import write_bundle
+    from kws.bundle.write import write_bundle
 
     manifest = write_bundle(out, target, Path("models"))
     typer.echo(f"{plain(out)}: {manifest.model} for {target}, {out.stat().st_size / 1e6:.1f} MB")
@@ -109,10 +109,10 @@ def decode(
 
     An output.bin gives labels and probabilities, the output folder of a run its accuracy.
     """
-    from kws.decode import decode as read
-    from kws.decode import score
-    from kws.params import load_params
-    from kws.tables import confusion_table, probability_table
+    from kws.board.decode import decode as read
+    from kws.board.decode import score
+    from kws.params.whole import load_params
+    from kws.report.tables import confusion_table, probability_table
 
     names = labels.split(",") if labels else load_params(Path("params.yaml")).labels
     try:
@@ -140,8 +140,8 @@ def doctor(
 
     That is Pulsar2, disk space, the board and its tool.
     """
-    from kws.doctor import examine
-    from kws.params import load_params, load_target
+    from kws.board.doctor import examine
+    from kws.params.whole import load_params, load_target
 
     chosen = load_params(Path("params.yaml")).target
     fine = True

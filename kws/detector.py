@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.errors import UserError
-from kws.files import write_json
-from kws.foreign import parse_json, read_bytes, typed
-from kws.labels import check_labels
+from kws.common.errors import UserError
+from kws.common.files import write_json
+from kws.common.foreign import check_labels, parse_json, read_bytes, typed
 
 Scores = NDArray[np.floating]
 """Probabilities of keywords: [windows, keywords]."""

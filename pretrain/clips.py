@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kws.audio import to_float
 from kws.augment.recipe import Clip, Kind, Recipe
 from kws.augment.render import render, render_block
 from kws.augment.sources import Bank, Sources, read_bank
-from kws.features import FrontEnd, features
-from kws.parallel import map_blocks
-from kws.params import load_params
-from kws.types import Features
+from kws.common.parallel import map_blocks
+from kws.common.types import Features
+from kws.features.logmel import FrontEnd, features
+from kws.params.whole import load_params
+from kws.recordings.audio import to_float
 from pretrain.noises import NOISES
 from pretrain.speak import SPEECH, SPOKEN
 from pretrain.teacher import match_bands, teach

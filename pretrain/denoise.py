@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kws.common.seeding import rng
 from kws.models.speech import Speech
-from kws.params import load_params
-from kws.seeding import rng
+from kws.params.whole import load_params
 from kws.training.loop import arrange
 from pretrain.clips import CLIPS
 from pretrain.fit import BATCH, cosine, load, small

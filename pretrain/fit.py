@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kws.checkpoint import load_checkpoint
+from kws.augment.splits import VAL
+from kws.common.seeding import rng
 from kws.models.encoder import Encoder
 from kws.models.words import CHANNELS_IN_TIME, WIDTH, Words
-from kws.params import load_params
-from kws.seeding import rng
-from kws.splits import VAL
+from kws.params.whole import load_params
+from kws.training.checkpoint import load_checkpoint
 from kws.training.loop import arrange
 from kws.training.regularise import mask
 from pretrain.clips import CLIPS

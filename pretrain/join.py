@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kws.checkpoint import Checkpoint, save_checkpoint
-from kws.config import EncoderModel
 from kws.models.encoder import Encoder
-from kws.params import load_params
+from kws.params.sections import EncoderModel
+from kws.params.whole import load_params
+from kws.training.checkpoint import Checkpoint, save_checkpoint
 from pretrain.clips import CLIPS
 from pretrain.denoise import DENOISED
 from pretrain.fit import FITTED, load, small

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kws.audio import to_float
 from kws.augment.placement import fade_edges
-from kws.seeding import rng
+from kws.common.seeding import rng
+from kws.recordings.audio import to_float
 from pretrain.clips import spoken
 from pretrain.voices import RATE
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kws.audio import audio_files, read_audio
 from kws.augment.noise import power
-from kws.params import load_params
-from kws.seeding import rng
-from kws.types import Audio
+from kws.common.seeding import rng
+from kws.common.types import Audio
+from kws.params.whole import load_params
+from kws.recordings.audio import audio_files, read_audio
 from pretrain.speak import SPEECH
 from pretrain.voices import RATE
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from kws.audio import read_audio, to_float, to_int16
-from kws.types import Audio, Pcm
+from kws.common.types import Audio, Pcm
+from kws.recordings.audio import read_audio, to_float, to_int16
 from pretrain.speak import SPEECH, write, write_speech
 from pretrain.voices import RATE, cut
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kws.audio import to_int16
-from kws.parallel import map_blocks
-from kws.types import Audio, Pcm
+from kws.common.parallel import map_blocks
+from kws.common.types import Audio, Pcm
+from kws.recordings.audio import to_int16
 from pretrain.voices import PHRASES, RATE, Spoken, speak
 
 SPOKEN, SPEECH = PHRASES.parent, Path("pretrain/work/speech")

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.audio import read_audio
 from kws.augment.noise import power
-from kws.types import Audio
-from kws.word import find_word
+from kws.common.types import Audio
+from kws.recordings.audio import read_audio
+from kws.recordings.word import find_word
 from pretrain.speak import write, write_speech
 from pretrain.voices import LONGEST_S, PHRASES, RATE, cut
 

@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from kws.inference import Session, cpu_session
-from kws.types import Features, Pcm
+from kws.common.types import Features, Pcm
+from kws.runtime.inference import Session, cpu_session
 
 FRAMES, PLACES, STEP = 76, 3, 8
 """Frames that it hears at once, how often in a clip, and how many frames apart."""

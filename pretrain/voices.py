@@ -18,9 +18,9 @@ import onnxruntime as ort
 import soundfile
 import soxr
 
-from kws.seeding import rng
-from kws.types import Audio
-from kws.word import find_word
+from kws.common.seeding import rng
+from kws.common.types import Audio
+from kws.recordings.word import find_word
 
 HERE = Path(__file__).parent
 PHRASES = Path("pretrain/work/spoken/phrases.csv")

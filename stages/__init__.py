@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from types import TracebackType
 
-from kws.errors import UserError
+from kws.common.errors import UserError
 
 # before any library starts its threads: threads that wait by spinning slow two runs on one machine tenfold
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

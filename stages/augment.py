@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kws.augment.clips import make_clips
 from kws.augment.recipe import Kind, Recipe
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words
-from kws.clips import make_clips
-from kws.params import load_params
+from kws.params.whole import load_params
 from stages import paths, run
 
 

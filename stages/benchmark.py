@@ -3,16 +3,16 @@
 import json
 from typing import Any
 
-from kws.benchmark import compare, summarise, time_calls
-from kws.board import read_inputs
-from kws.config import Ax630c, Ax650n, Host
-from kws.files import scratch, write_json
-from kws.inference import Classifier
-from kws.params import load_params
-from kws.remote.measure import measure
-from kws.remote.ssh import find_link
-from kws.targets.simulate import simulate
-from kws.types import Features, Logits
+from kws.board.inputs import read_inputs
+from kws.board.measure import measure
+from kws.board.simulate import simulate
+from kws.board.ssh import find_link
+from kws.common.files import scratch, write_json
+from kws.common.types import Features, Logits
+from kws.params.sections import Ax630c, Ax650n, Host
+from kws.params.whole import load_params
+from kws.runtime.inference import Classifier
+from kws.targets.benchmark import compare, summarise, time_calls
 from stages import paths, run
 
 

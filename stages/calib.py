@@ -4,12 +4,12 @@ import csv
 import warnings
 from pathlib import Path
 
-from kws.board import write_inputs
-from kws.calibration import stratified, write_tar
+from kws.augment.splits import TRAIN, VAL
+from kws.board.inputs import write_inputs
+from kws.common.files import replacing
 from kws.evaluation.recordings import EvalSet, choose_inputs, load_eval_words, load_near_misses
-from kws.files import replacing
-from kws.params import load_params
-from kws.splits import TRAIN, VAL
+from kws.params.whole import load_params
+from kws.targets.calibration import stratified, write_tar
 from stages import paths, run
 from stages.data import dataset
 

@@ -4,12 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-from kws.config import Host
-from kws.cost import cost
-from kws.errors import UserError
-from kws.files import replacing
-from kws.params import load_params
-from kws.remote.ssh import find_link
+from kws.board.ssh import find_link
+from kws.common.errors import UserError
+from kws.common.files import replacing
+from kws.params.cost import cost
+from kws.params.sections import Host
+from kws.params.whole import load_params
 from kws.targets.toolchain import toolchain_for
 from stages import paths, run
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import onnx
 
-from kws.config import Host
-from kws.files import replacing, sha256, write_json
-from kws.params import load_params
+from kws.common.files import replacing, sha256, write_json
+from kws.params.sections import Host
+from kws.params.whole import load_params
 from kws.targets.axera import compile_axera
 from kws.targets.host import TOOL, compile_host
 from stages import paths, run

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kws.dataset import Dataset, split_dataset
-from kws.params import Params
-from kws.splits import read_splits
+from kws.augment.splits import read_splits
+from kws.params.whole import Params
+from kws.training.dataset import Dataset, split_dataset
 from stages import paths
 
 

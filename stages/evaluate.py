@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kws.augment.splits import VAL
+from kws.common.files import write_json, write_table
 from kws.detector import Averages, DetectorSpec, write_spec
 from kws.evaluation.events import Outcome
 from kws.evaluation.recordings import load_eval_words, load_near_misses
@@ -15,10 +17,8 @@ from kws.evaluation.spotting import Spotting, evaluate_streams
 from kws.evaluation.streams import read_streams
 from kws.evaluation.summary import summarise_near_misses, summarise_words
 from kws.evaluation.sweep import Heard
-from kws.files import write_json, write_table
-from kws.inference import Classifier, accuracy
-from kws.params import Params, load_params
-from kws.splits import VAL
+from kws.params.whole import Params, load_params
+from kws.runtime.inference import Classifier, accuracy
 from stages import paths, run
 from stages.data import dataset
 

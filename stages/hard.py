@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from kws.augment.clips import make_clips
 from kws.augment.recipe import Kind, Recipe
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words, warn_of_unused
-from kws.cache import cache_features
-from kws.clips import make_clips
-from kws.errors import UserError
-from kws.params import load_params
+from kws.common.errors import UserError
+from kws.features.cache import cache_features
+from kws.params.whole import load_params
 from stages import paths, run
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from kws.params import read_values
+from kws.params.whole import read_values
 from stages import paths
 
 IGNORED = ("__pycache__", ".partial")

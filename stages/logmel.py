@@ -1,7 +1,7 @@
 """Compute a label's features: data/features/<LABEL>.npy, [clips, frames, n_mels]."""
 
-from kws.cache import cache_features
-from kws.params import load_params
+from kws.features.cache import cache_features
+from kws.params.whole import load_params
 from stages import paths, run
 
 

@@ -2,12 +2,12 @@
 
 import onnx
 
-from kws.checkpoint import load_checkpoint
-from kws.export import max_abs_diff, to_onnx
-from kws.files import replacing, write_json
-from kws.graph import macs, n_params
-from kws.params import load_params
-from kws.splits import VAL
+from kws.augment.splits import VAL
+from kws.common.files import replacing, write_json
+from kws.params.whole import load_params
+from kws.targets.export import max_abs_diff, to_onnx
+from kws.targets.graph import macs, n_params
+from kws.training.checkpoint import load_checkpoint
 from stages import paths, run
 from stages.data import dataset
 

@@ -6,12 +6,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kws.advice import advise
+from kws.common.files import read_table, replacing, sha256, write_json
 from kws.detector import read_spec
-from kws.files import read_table, replacing, sha256, write_json
-from kws.headline import columns, headline
-from kws.params import Params, load_params
+from kws.params.whole import Params, load_params
+from kws.report.advice import advise
 from kws.report.charts import shown
+from kws.report.headline import columns, headline
 from kws.report.page import Results, render, vega
 from kws.report.sounds import excerpt, listen, outcome_sound, read_outcomes, shard_sounds
 from stages import paths, run

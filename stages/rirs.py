@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.audio import audio_files, read_audio
-from kws.files import replacing, write_array
-from kws.params import load_params
-from kws.rirs import align, simulate, taps
+from kws.augment.rooms import align, simulate, taps
+from kws.common.files import replacing, write_array
+from kws.params.whole import load_params
+from kws.recordings.audio import audio_files, read_audio
 from stages import paths, run
 
 

@@ -4,13 +4,13 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from kws.audio import write_sound
+from kws.augment.rooms import simulate
+from kws.common.files import replacing
+from kws.common.types import Audio
 from kws.evaluation.build import build_background, build_stream, place_name, read_backgrounds, read_voices
 from kws.evaluation.streams import LABELS, Spoken, write_labels
-from kws.files import replacing
-from kws.params import load_params
-from kws.rirs import simulate
-from kws.types import Audio
+from kws.params.whole import load_params
+from kws.recordings.audio import write_sound
 from stages import paths, run
 
 

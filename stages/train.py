@@ -7,12 +7,12 @@ from functools import cache
 import torch
 from dvclive.live import Live
 
-from kws.checkpoint import Checkpoint, save_checkpoint
-from kws.files import remove, replacing
+from kws.augment.splits import TRAIN, VAL
+from kws.common.files import remove, replacing
 from kws.models import build_model
 from kws.models.encoder import Encoder
-from kws.params import load_params
-from kws.splits import TRAIN, VAL
+from kws.params.whole import load_params
+from kws.training.checkpoint import Checkpoint, save_checkpoint
 from kws.training.loop import fit
 from kws.training.module import Epoch
 from kws.training.resume import code, fingerprint

@@ -12,13 +12,13 @@ import torch
 
 import stages
 from conftest import ROOT
-from kws.board import write_inputs
-from kws.calibration import write_tar
-from kws.checkpoint import Checkpoint
-from kws.compose import compose
-from kws.export import to_onnx
+from kws.board.inputs import write_inputs
 from kws.models import build_model
-from kws.params import load_params
+from kws.params.compose import compose
+from kws.params.whole import load_params
+from kws.targets.calibration import write_tar
+from kws.targets.export import to_onnx
+from kws.training.checkpoint import Checkpoint
 
 
 def make_project(folder: Path, n_inputs: int = 6, *overrides: str) -> None:

@@ -10,10 +10,10 @@ from hypothesis import settings
 from playwright.sync_api import sync_playwright
 from threadpoolctl import threadpool_limits
 
-from kws.audio import read_audio
-from kws.features import FrontEnd
-from kws.params import Params, load_params
-from kws.types import Audio
+from kws.common.types import Audio
+from kws.features.logmel import FrontEnd
+from kws.params.whole import Params, load_params
+from kws.recordings.audio import read_audio
 
 ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "data/seeds"

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from kws.detector import DetectorSpec, Rules, write_spec
-from kws.features import FrontEnd
+from kws.features.logmel import FrontEnd
 
 LABELS = ["SI", "NO", "FONDO"]
 SPEC = DetectorSpec(LABELS, "FONDO", 1.0, Rules(100, 300, 100, 1000, 0.7, 1000, -7), {"SI": 0.75, "NO": 0.75})

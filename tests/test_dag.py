@@ -11,15 +11,15 @@ ROOT = Path(__file__).parent.parent
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 PLUMBING = {
     "kws/__init__.py",
-    "kws/config.py",
-    "kws/errors.py",
-    "kws/files.py",
-    "kws/foreign.py",
-    "kws/labels.py",
-    "kws/parallel.py",
-    "kws/params.py",
-    "kws/terminal.py",
-    "kws/types.py",
+    "kws/params/sections.py",
+    "kws/common/errors.py",
+    "kws/common/files.py",
+    "kws/common/foreign.py",
+    "kws/common/labels.py",
+    "kws/common/parallel.py",
+    "kws/params/whole.py",
+    "kws/common/terminal.py",
+    "kws/common/types.py",
     "stages/__init__.py",
     "stages/inputs.py",
     "stages/paths.py",
@@ -91,7 +91,7 @@ def test_no_command_holds_a_value_of_params_yaml():
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
 def test_params_name_the_sections_that_a_stage_reads(name):
     source = (ROOT / f"stages/{name}.py").read_text()
-    read = set(re.findall(r"(?:\bparams|load_params\(paths.PARAMS\))\.(\w+)", source))
+    read = set(re.findall(r"(?:(?<!kws\.)\bparams|load_params\(paths.PARAMS\))\.(\w+)", source))
     derived = {"keywords", "columns"}
     if "dataset(" in source or read & derived:
         read = read - derived | {"labels", "background"}

@@ -11,14 +11,14 @@ import torch
 
 from axera import stage
 from conftest import RATE, ROOT
-from kws.audio import read_audio
-from kws.checkpoint import Checkpoint
-from kws.compose import compose
+from kws.common.files import write_json, write_table
 from kws.detector import read_spec
-from kws.export import to_onnx
-from kws.files import write_json, write_table
 from kws.models import build_model
-from kws.params import load_params
+from kws.params.compose import compose
+from kws.params.whole import load_params
+from kws.recordings.audio import read_audio
+from kws.targets.export import to_onnx
+from kws.training.checkpoint import Checkpoint
 from stages import paths
 
 EVAL = ROOT / "data/eval"

@@ -11,11 +11,11 @@ import pytest
 
 from clones import AFTER_FEATURES, LABELS, SMOKE, call, copy_project, exp_run, metrics, ran
 from conftest import ROOT, real
-from kws.board import read_inputs
-from kws.calibration import read_tar
+from kws.board.inputs import read_inputs
+from kws.common.files import remove
 from kws.detector import read_spec
-from kws.files import remove
-from kws.inference import Classifier, accuracy
+from kws.runtime.inference import Classifier, accuracy
+from kws.targets.calibration import read_tar
 from standins.install import SSHD, install, serve
 
 

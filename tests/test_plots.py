@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from clones import call
 from conftest import ROOT
-from kws.files import write_table
+from kws.common.files import write_table
 from kws.report.page import vega
 
 PLOTS = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["plots"]

@@ -8,14 +8,14 @@ import soundfile
 import torch
 
 from conftest import RATE, ROOT, SEEDS
-from kws.audio import read_recording
 from kws.augment.recipe import Recipe
 from kws.augment.render import render
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words
-from kws.checkpoint import load_checkpoint
 from kws.evaluation.recordings import centre
-from kws.features import features
-from kws.word import find_word
+from kws.features.logmel import features
+from kws.recordings.audio import read_recording
+from kws.recordings.word import find_word
+from kws.training.checkpoint import load_checkpoint
 from pretrain.clips import alone
 from pretrain.denoise import said
 from pretrain.fit import warp

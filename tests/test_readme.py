@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from clones import call, copy_project
 from conftest import ROOT, SEEDS
 from kws.cli import cli
-from kws.compose import compose
+from kws.params.compose import compose
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "data/README.md"]
 OURS = ("dvc", "kws", "make", "python", "pytest", "uv")

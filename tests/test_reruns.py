@@ -30,7 +30,7 @@ from clones import (
     ran,
 )
 from conftest import RATE, ROOT
-from kws.files import remove
+from kws.common.files import remove
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ import soundfile
 
 import stages
 from conftest import RATE, ROOT, real
-from kws.compose import compose
-from kws.files import write_array
+from kws.common.files import write_array
+from kws.params.compose import compose
 from stages.inputs import difference, look, read_stage
 
 
@@ -284,7 +284,7 @@ def test_real_measured_rooms_keep_the_direct_path_first(project):
 
 
 def test_the_same_stage_gives_the_same_bytes_for_any_number_of_workers(project, monkeypatch):
-    monkeypatch.setattr("kws.parallel.map_blocks.__defaults__", (4,))
+    monkeypatch.setattr("kws.common.parallel.map_blocks.__defaults__", (4,))
     contents = []
     for workers in ("1", "4"):
         monkeypatch.setenv("KWS_WORKERS", workers)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kws.types import Audio
+from kws.common.types import Audio
 
 
 def colour(audio: Audio, rate: int, gains_db: Sequence[float], low_hz: float, high_hz: float) -> Audio:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.types import Audio
+from kws.common.types import Audio
 
 WINDOW_S, LIFTER_S = 0.032, 0.002
 LIMIT = np.log(10) * 1.5

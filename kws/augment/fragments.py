@@ -5,12 +5,8 @@ from typing import Literal
 import numpy as np
 
 from kws.augment.placement import fade_edges
-from kws.types import Audio
-
-Fragment = Literal["entering", "leaving", "beginning", "end", "swapped", "reversed", "joined"]
-"""entering, leaving: a word that the window sees only the first or the last part of. beginning, end: the
-same parts, spoken alone. swapped: the parts in the wrong order. reversed: backwards. joined: the first part
-of one keyword and the last part of another."""
+from kws.common.types import Audio
+from kws.params.sections import Fragment
 
 
 def fragment(kind: Fragment, word: Audio, other: Audio, cut: float) -> Audio:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kws.types import Audio
+from kws.common.types import Audio
 
 
 def power(audio: Audio) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kws.types import Audio
+from kws.common.types import Audio
 
 FADE = 80
 """Samples (5 ms at 16 kHz) over which the cut ends of a sound fade, so that they do not click."""

@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from kws.augment.fragments import Fragment, fragment_length
+from kws.augment.fragments import fragment_length
 from kws.augment.placement import start_position
 from kws.augment.sources import Bank, Sources
-from kws.config import Augment
-from kws.seeding import rng
-from kws.splits import partition, split_of
+from kws.augment.splits import partition, split_of
+from kws.common.seeding import rng
+from kws.params.sections import Augment, Fragment
 
 Kind = Literal["keyword", "speech", "background"] | Fragment
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from kws.audio import to_int16
 from kws.augment.channel import add_floor, colour, set_level, soft_clip
 from kws.augment.fragments import fragment
 from kws.augment.noise import add_noise, blend, coloured
@@ -11,7 +10,8 @@ from kws.augment.recipe import COLOURED, GAUSSIAN, Clip, Recipe
 from kws.augment.room import reverberate
 from kws.augment.sources import Sources
 from kws.augment.voice import change_voice
-from kws.types import Audio, Pcm
+from kws.common.types import Audio, Pcm
+from kws.recordings.audio import to_int16
 
 PEAK = 0.99
 

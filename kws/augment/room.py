@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kws.types import Audio
+from kws.common.types import Audio
 
 
 def reverberate(audio: Audio, rir: Audio) -> Audio:

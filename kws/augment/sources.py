@@ -7,11 +7,11 @@ from unicodedata import normalize
 
 import numpy as np
 
-from kws.audio import audio_files, drop_copies, read_audio, read_recording, to_float, to_int16
-from kws.errors import UserError
-from kws.files import sha256
-from kws.types import Audio, Pcm
-from kws.word import find_word
+from kws.common.errors import UserError
+from kws.common.files import sha256
+from kws.common.types import Audio, Pcm
+from kws.recordings.audio import audio_files, drop_copies, read_audio, read_recording, to_float, to_int16
+from kws.recordings.word import find_word
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import python_stretch
 
 from kws.augment.formant import move_formants
-from kws.types import Audio
+from kws.common.types import Audio
 
 
 def change_voice(audio: Audio, rate: int, formant: float, semitones: float, duration: float) -> Audio:

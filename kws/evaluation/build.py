@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.audio import audio_files, read_audio, read_recording
 from kws.augment.channel import add_floor, set_level
 from kws.augment.noise import add_noise, coloured, power
 from kws.augment.placement import fade_edges
 from kws.augment.room import reverberate
-from kws.config import StreamConfig
+from kws.common.seeding import rng
+from kws.common.types import Audio
 from kws.evaluation.streams import Spoken
 from kws.evaluation.voices import voice_of
-from kws.seeding import rng
-from kws.types import Audio
-from kws.word import find_word
+from kws.params.sections import StreamConfig
+from kws.recordings.audio import audio_files, read_audio, read_recording
+from kws.recordings.word import find_word
 
 FLOOR_DBFS = -70.0
 """RMS of the microphone's self-noise under every stream."""

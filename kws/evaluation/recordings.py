@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.audio import audio_files, read_recording
+from kws.common.seeding import rng
+from kws.common.types import Audio, Features, Labels
 from kws.evaluation.voices import voice_of
-from kws.features import FrontEnd, features
-from kws.seeding import rng
-from kws.types import Audio, Features, Labels
-from kws.word import find_word
+from kws.features.logmel import FrontEnd, features
+from kws.recordings.audio import audio_files, read_recording
+from kws.recordings.word import find_word
 
 FLOOR = np.float32(10 ** (-70 / 20))
 """RMS of the self-noise under every clip: -70 dB below full scale."""

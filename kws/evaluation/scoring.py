@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from kws.audio import read_audio
+from kws.common.parallel import map_blocks
+from kws.common.types import Audio
 from kws.evaluation.streams import Stream
-from kws.features import FrontEnd
-from kws.inference import Classifier
-from kws.parallel import map_blocks
+from kws.features.logmel import FrontEnd
+from kws.recordings.audio import read_audio
+from kws.runtime.inference import Classifier
 from kws.runtime.scoring import Scorer
-from kws.types import Audio
 
 BLOCK_S = 10
 

@@ -76,7 +76,7 @@ def evaluate_streams(
         "tuning_hours": float(swept.of(tuning).hours.sum()),
         "threshold": dict(zip(keywords, map(float, on), strict=True)),
         "apart": {keywords[index]: per_hour for index, per_hour in choice.apart.items()},
-        "voices": len({streams[index].group for index in report}),
+        "voices": len({group for group, said in zip(groups, chosen.words, strict=True) if said.any()}),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
     }
     low = grid[_row_of(LOUDEST, tuned)]

@@ -5,9 +5,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from kws.audio import audio_files
-from kws.errors import UserError
-from kws.foreign import read_rows
+from kws.common.errors import UserError
+from kws.common.foreign import read_rows
+from kws.recordings.audio import audio_files
 
 LABELS = "labels.csv"
 BACKGROUND = "background.flac"

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from kws.common.types import Logits
 from kws.detector import Scores
 from kws.evaluation.events import Outcome, Peaks
 from kws.evaluation.intervals import rate_interval, share_interval
 from kws.evaluation.recordings import EvalSet
 from kws.evaluation.sweep import Tally
 from kws.evaluation.words import accepted, score_words, share_above, thresholds_at_recall
-from kws.types import Logits
 
 RECALLS = (0.5, 0.7, 0.9)
 """Recalls of words at which near misses are compared."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
-from kws.inference import accuracy, softmax
-from kws.types import Labels, Logits
+from kws.common.types import Labels, Logits
+from kws.runtime.inference import accuracy, softmax
 
 
 def score_words(logits: Logits, actual: Labels, labels: list[str]) -> dict[str, Any]:

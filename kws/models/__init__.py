@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from kws.config import BcresnetModel, CrnnModel, DscnnModel, EncoderModel, Model, TcresnetModel
 from kws.models.bcresnet import BCResNet
 from kws.models.crnn import CRNN
 from kws.models.dscnn import DSCNN
 from kws.models.encoder import Encoder
 from kws.models.tcresnet import TCResNet
+from kws.params.sections import BcresnetModel, CrnnModel, DscnnModel, EncoderModel, Model, TcresnetModel
 
 
 def build_model(model: Model, n_frames: int, n_mels: int, n_labels: int) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from kws.errors import UserError
+from kws.common.errors import UserError
 
 
 class CRNN(nn.Module):

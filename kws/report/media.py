@@ -10,10 +10,10 @@ import soxr
 from numpy.typing import NDArray
 from PIL import Image
 
-from kws.errors import UserError
-from kws.features import FrontEnd, log_mel
-from kws.soundfiles import open_sound, read_frames
-from kws.types import Audio
+from kws.common.errors import UserError
+from kws.common.types import Audio
+from kws.features.logmel import FrontEnd, log_mel
+from kws.recordings.soundfiles import open_sound, read_frames
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 RANGE_DB = 60

@@ -10,10 +10,10 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from kws.advice import advise
 from kws.evaluation.events import Outcome
-from kws.headline import duration, rate
 from kws.report import charts, dag, numbers
+from kws.report.advice import advise
+from kws.report.headline import duration, rate
 from kws.report.sounds import Excerpt, Shard, Sound, Wrong
 
 HERE = Path(__file__).parent

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.audio import to_float
+from kws.augment.clips import read_manifest
 from kws.augment.recipe import Clip
-from kws.clips import read_manifest
+from kws.common.files import read_table
+from kws.common.types import Audio
 from kws.evaluation.events import Kind, Outcome
-from kws.features import FrontEnd
-from kws.files import read_table
+from kws.features.logmel import FrontEnd
+from kws.recordings.audio import to_float
 from kws.report.media import mp3, read_part, spectrogram
 from kws.report.numbers import NBSP, signed
-from kws.types import Audio
 
 ERRORS: tuple[Kind, ...] = ("false accept", "near miss", "miss")
 AROUND_S = 0.5

@@ -1,6 +1,6 @@
 """What runs a model, told by its file: onnxruntime on a CPU, axengine on an Axera NPU.
 
-Both have the same call shape (`kws.inference.Session`); each is imported only when a model needs it.
+Both have the same call shape (`kws.runtime.inference.Session`); each is imported only when a model needs it.
 """
 
 import contextlib
@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from kws.errors import UserError
-from kws.inference import Session, cpu_session
+from kws.common.errors import UserError
+from kws.runtime.inference import Session, cpu_session
 
 NPU_PROVIDER = "AxEngineExecutionProvider"
 """The chip itself; the environment variable KWS_AXENGINE_PROVIDER names another, as AXCLRTExecutionProvider

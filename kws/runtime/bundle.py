@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from kws.errors import UserError
-from kws.features import FrontEnd
-from kws.files import sha256
-from kws.foreign import parse_json, read_bytes, typed
-from kws.labels import check_labels
+from kws.common.errors import UserError
+from kws.common.files import sha256
+from kws.common.foreign import check_labels, parse_json, read_bytes, typed
+from kws.common.types import Audio, Features
+from kws.features.logmel import FrontEnd
+from kws.features.streaming import FeatureStream
 from kws.runtime.backends import open_session
 from kws.runtime.kit import Kit, assemble, read_detector
-from kws.streaming import FeatureStream
-from kws.types import Audio, Features
 
 FORMAT = 1
 MANIFEST, DETECTOR, GOLDEN = "manifest.json", "detector.json", "golden.npy"

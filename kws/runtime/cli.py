@@ -1,5 +1,6 @@
 """`kws spot` and `kws listen`: the commands that the board has too."""
 
+import io
 import os
 import signal
 import sys
@@ -13,8 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
+from kws.common.errors import UserError
+from kws.common.terminal import plain
+from kws.common.types import Audio
 from kws.detector import Event
-from kws.errors import UserError
 from kws.runtime.bundle import read_bundle
 from kws.runtime.gate import AutomaticGain, SpeechGate
 from kws.runtime.kit import Kit, read_kit
@@ -25,8 +28,6 @@ from kws.runtime.recording import Highest, Part, hear, nothing_heard, scores_jso
 from kws.runtime.sinks import HEADING, Command, Lines, Listener, Mqtt, as_audacity, as_json, as_line
 from kws.runtime.source import in_real_time, pcm_blocks, read_blocks
 from kws.runtime.spotter import Spotter
-from kws.terminal import plain
-from kws.types import Audio
 
 HEAR = "Hear and look"
 """What these commands are for, in `--help`."""
@@ -222,6 +223,8 @@ def run(commands: Callable[[], Any]) -> None:
     try:
         if sys.stdout is None:
             raise UserError("stdout: is closed, and what is heard goes there; send it to a file or /dev/null")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # where the terminal knows few letters
         commands()
     except UserError as error:
         sys.exit(f"error: {plain(error)}")

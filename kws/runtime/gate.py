@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.errors import UserError
-from kws.features import FrontEnd
-from kws.types import Audio
+from kws.common.errors import UserError
+from kws.common.types import Audio
+from kws.features.logmel import FrontEnd
 
 FRAME_MS = 10
 RATES = (8000, 16000, 32000, 48000)

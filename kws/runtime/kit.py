@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kws.common.errors import UserError
+from kws.common.foreign import check_labels, parse_json, typed
 from kws.detector import DetectorSpec, read_spec
-from kws.errors import UserError
-from kws.features import FrontEnd
-from kws.foreign import parse_json, typed
-from kws.inference import Classifier, Session
-from kws.labels import check_labels
+from kws.features.logmel import FrontEnd
 from kws.runtime.backends import open_session
+from kws.runtime.inference import Classifier, Session
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 
+from kws.common.types import Audio
 from kws.runtime.gate import AutomaticGain
 from kws.runtime.microphone import Faults
 from kws.runtime.sinks import Listener
 from kws.runtime.spotter import Spotter
-from kws.types import Audio
 
 
 def listen(

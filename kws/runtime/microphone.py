@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from kws.errors import UserError
+from kws.common.errors import UserError
+from kws.common.terminal import plain
+from kws.common.types import Audio
 from kws.runtime.source import resample
-from kws.terminal import plain
-from kws.types import Audio
 
 QUEUE_S = 10.0
 """How far the program may fall behind before audio is lost."""

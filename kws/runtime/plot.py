@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from kws.errors import UserError
-from kws.features import FrontEnd, log_mel
-from kws.files import replacing
+from kws.common.errors import UserError
+from kws.common.files import replacing
+from kws.common.terminal import plain
+from kws.common.types import Audio, Features
+from kws.features.logmel import FrontEnd, log_mel
 from kws.runtime.kit import Kit
 from kws.runtime.recording import Part
 from kws.runtime.source import read_blocks
-from kws.terminal import plain
-from kws.types import Audio, Features
 
 LONGEST_S = 600.0
 SUFFIXES = (".png", ".svg", ".pdf")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from kws.common.terminal import plain
+from kws.common.types import Audio
 from kws.detector import Detector, DetectorSpec, Event
 from kws.runtime.spotter import Heard
-from kws.terminal import plain
-from kws.types import Audio
 
 NEAR = 0.6
 """Share of its threshold that a keyword reaches in a near miss."""

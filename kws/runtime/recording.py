@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kws.common.errors import UserError
+from kws.common.terminal import plain_json
+from kws.common.types import Audio
 from kws.detector import DetectorSpec, Event
-from kws.errors import UserError
 from kws.runtime.gate import AutomaticGain
 from kws.runtime.kit import Kit
 from kws.runtime.scoring import Gate
 from kws.runtime.source import read_blocks
 from kws.runtime.spotter import Spotter
-from kws.terminal import plain_json
-from kws.types import Audio
 
 BLOCK_S = 10.0
 """How much of a file is in memory at a time."""

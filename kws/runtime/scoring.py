@@ -5,11 +5,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.errors import UserError
-from kws.features import FrontEnd
-from kws.inference import Classifier, softmax
-from kws.streaming import FeatureStream
-from kws.types import Audio, Features, Logits
+from kws.common.errors import UserError
+from kws.common.types import Audio, Features, Logits
+from kws.features.logmel import FrontEnd
+from kws.features.streaming import FeatureStream
+from kws.runtime.inference import Classifier, softmax
 
 
 class Gate(Protocol):

@@ -11,13 +11,13 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from kws.common.terminal import plain
+from kws.common.types import Audio
 from kws.detector import DetectorSpec, Event
 from kws.runtime.microphone import Faults
 from kws.runtime.recorder import NEAR
 from kws.runtime.sinks import as_line
 from kws.runtime.spotter import Heard
-from kws.terminal import plain
-from kws.types import Audio
 
 NAME, WIDTH, EVENTS = 14, 40, 6
 QUIETEST_DBFS = -60.0

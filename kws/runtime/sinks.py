@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 from urllib.parse import urlsplit
 
+from kws.common.errors import UserError
+from kws.common.terminal import plain, plain_json
+from kws.common.types import Audio
 from kws.detector import Event
-from kws.errors import UserError
 from kws.runtime.spotter import Heard
-from kws.terminal import plain, plain_json
-from kws.types import Audio
 
 
 class Listener(Protocol):

@@ -10,17 +10,17 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kws.errors import UserError
-from kws.soundfiles import mono_blocks, open_sound
-from kws.types import Audio
+from kws.common.errors import UserError
+from kws.common.types import Audio
+from kws.recordings.soundfiles import mono_blocks, open_sound
 
 
 def read_blocks(path: Path, rate: int, block_s: float) -> Iterator[Audio]:
     """Yield a WAV, FLAC or OGG file as mono float32 [samples] at `rate` Hz; channels are averaged.
 
-    The samples are those that `kws.audio.read_audio` returns, whatever the length of a block. All that can
-    be read is yielded before UserError is raised for a file that is empty, broken, shorter than its header
-    promises, cut off, or holds NaN or infinity.
+    The samples are those that `kws.recordings.audio.read_audio` returns, whatever the length of a block. All
+    that can be read is yielded before UserError is raised for a file that is empty, broken, shorter than its
+    header promises, cut off, or holds NaN or infinity.
     """
     with open_sound(path) as file:
         yield from resample(mono_blocks(file, path, round(block_s * file.samplerate)), file.samplerate, rate)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kws.common.types import Audio
 from kws.detector import Averages, Detector, Event
 from kws.runtime.kit import Kit
 from kws.runtime.scoring import Gate, Scorer
-from kws.types import Audio
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from kws.calibration import convert_tar
-from kws.config import Ax630c, Ax650n
-from kws.errors import UserError
-from kws.files import sha256, write_json
-from kws.programs import plain
+from kws.common.errors import UserError
+from kws.common.files import sha256, write_json
+from kws.common.programs import plain
+from kws.params.sections import Ax630c, Ax650n
 from kws.targets import build_log
+from kws.targets.calibration import convert_tar
 from kws.targets.pulsar2 import ARCHIVE, AXMODEL, CONFIG, MODEL, build_config
 from kws.targets.toolchain import Toolchain, toolchain_for
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from kws.programs import LINE
+from kws.common.programs import LINE
 
 CAUSES: list[tuple[str, str]] = [
     (r"ocm alloc", "the on-chip memory is too small in this mode; try npu_mode NPU2, or a smaller network"),

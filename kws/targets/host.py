@@ -17,10 +17,10 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from kws.calibration import read_tar
-from kws.config import Host
-from kws.files import naming
-from kws.graph import first_convolutions, op_counts
+from kws.common.files import naming
+from kws.params.sections import Host
+from kws.targets.calibration import read_tar
+from kws.targets.graph import first_convolutions, op_counts
 
 TOOL = f"onnxruntime {ort.__version__}"
 FLOAT_ONLY = ("GRU", "ReduceMean")

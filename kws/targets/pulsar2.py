@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kws.calibration import Scaling
-from kws.config import Ax630c, Ax650n
+from kws.params.sections import Ax630c, Ax650n
+from kws.targets.calibration import Scaling
 
 MODEL, ARCHIVE, CONFIG = "kws.onnx", "calib.tar", "pulsar2.json"
 """Names in the input folder of a build."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from kws.errors import UserError
-from kws.programs import MIB, Finished, last_line, run
+from kws.common.errors import UserError
+from kws.common.programs import MIB, Finished, last_line, run
 
 NATIVE = "native"
 ROOT = "/data"

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kws.dataset import Dataset
-from kws.seeding import rng
-from kws.types import Indices
+from kws.common.seeding import rng
+from kws.common.types import Indices
+from kws.training.dataset import Dataset
 
 BLOCK = 512
 """Clips read at once, and then sliced: 6 MB of float16 [98, 64]."""

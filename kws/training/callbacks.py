@@ -15,9 +15,9 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 from tqdm import tqdm
 
-from kws.config import Train
-from kws.errors import UserError
-from kws.files import replacing
+from kws.common.errors import UserError
+from kws.common.files import replacing
+from kws.params.sections import Train
 from kws.training.module import Epoch, Task
 
 OnEpoch = Callable[[list[Epoch], Epoch], None]

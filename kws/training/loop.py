@@ -11,10 +11,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from torch import nn
 
-from kws.config import Machine, Train
-from kws.dataset import Dataset
-from kws.errors import UserError
+from kws.common.errors import UserError
+from kws.params.sections import Machine, Train
 from kws.training.callbacks import Keeper, OnEpoch, Progress
+from kws.training.dataset import Dataset
 from kws.training.module import Epoch, Task
 from kws.training.resume import readable
 

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchmetrics import MeanMetric
 
-from kws.config import Train
-from kws.dataset import Dataset
-from kws.seeding import rng
+from kws.common.seeding import rng
+from kws.common.types import Labels
+from kws.params.sections import Train
 from kws.training.batches import Batch, Batches
+from kws.training.dataset import Dataset
 from kws.training.regularise import mask, mixup
-from kws.types import Labels
 
 VALIDATED = 256
 """Clips in a batch of validation."""

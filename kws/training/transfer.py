@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from kws.checkpoint import Checkpoint, differences, load_checkpoint
-from kws.config import EncoderModel
-from kws.dataset import Dataset
-from kws.errors import UserError
-from kws.features import FrontEnd
+from kws.common.errors import UserError
+from kws.features.logmel import FrontEnd
 from kws.models.encoder import Encoder
+from kws.params.sections import EncoderModel
+from kws.training.checkpoint import Checkpoint, differences, load_checkpoint
+from kws.training.dataset import Dataset
 
 HEAD = "head."
 """So begin the names of weights that belong to labels, and start anew."""

@@ -1,0 +1,65 @@
+"""A shard of clips on disk: one array and one manifest row a clip."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from kws.augment.recipe import Clip, Recipe
+from kws.augment.render import render_block
+from kws.common.errors import UserError
+from kws.common.files import replacing, write_array
+from kws.common.parallel import map_blocks
+from kws.common.types import Pcm
+
+TEXT = ("label", "kind", "split", "source", "source_sha256", "other")
+"""Columns written as they are; the others are JSON."""
+_ROWS = TypeAdapter(list[Clip])
+
+
+def make_clips(folder: Path, recipe: Recipe) -> None:
+    """Write `clips.npy`, int16 [n, samples], and `manifest.csv`, block by block over all workers."""
+    shape = (recipe.n_clips, recipe.clip_samples)
+    with replacing(folder) as part:
+        part.mkdir()
+        with (part / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(Clip)], lineterminator="\n")
+            writer.writeheader()
+
+            def audio() -> Iterator[Pcm]:
+                for rows, pcm in map_blocks(partial(render_block, recipe), recipe.n_clips):
+                    writer.writerows(map(_cells, rows))
+                    yield pcm
+
+            write_array(part / "clips.npy", shape, np.int16, audio())
+
+
+def read_manifest(path: Path) -> list[Clip]:
+    """Return the rows of a manifest, from which `render` makes the same clips again.
+
+    Raises UserError where the file is not a manifest of this version.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            cells = [{name: _value(name, cell) for name, cell in row.items()} for row in rows]
+            return _ROWS.validate_python(cells)
+    except (TypeError, ValueError, csv.Error, RecursionError) as error:
+        raise UserError(f"{path}: not a manifest of this version; run `dvc repro` again") from error
+
+
+def _cells(row: Clip) -> dict[str, str]:
+    return {name: value if name in TEXT else json.dumps(value) for name, value in asdict(row).items()}
+
+
+def _value(name: str, cell: str) -> Any:
+    if name in TEXT:
+        return cell
+    value = json.loads(cell)
+    return tuple(value) if isinstance(value, list) else value

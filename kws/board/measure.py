@@ -1,0 +1,215 @@
+"""A compiled model on a board: how fast it answers, and what it answers to the held-out inputs."""
+
+import io
+import shlex
+import tarfile
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from kws.board.ax_run_model import Report, explain, parse
+from kws.board.inputs import check_list, folders, read_outputs
+from kws.board.ssh import Link, Session, connect
+from kws.common.errors import UserError
+from kws.common.programs import MIB, Finished, last_line, plain
+from kws.common.types import Logits
+from kws.params.sections import Ax630c, Ax650n
+
+CHIPS = {"AX620E": ("AX620", "AX630"), "AX650": ("AX650", "AX8850")}
+"""How the chips of a family name themselves."""
+_SPARE_KB = 4096
+_SHORT_S, _PER_CALL_S, _PER_INPUT_S = 60.0, 0.1, 2.0
+_PROBE = """
+for p in "$(command -v ax_run_model)" /opt/bin/ax_run_model /usr/bin/ax_run_model; do
+  if [ -x "$p" ]; then echo "tool=$p"; break; fi
+done
+echo "chip=$(cat /proc/ax_proc/chip_type 2>/dev/null | tr -d '\\000' | head -n 1)"
+echo "place=${TMPDIR:-/tmp}"
+echo "free_kb=$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR==2 {print $4}')"
+echo "limit=$(command -v timeout)"
+"""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a board says of itself; an empty string where it does not."""
+
+    tool: str
+    chip: str
+    place: str
+    """Where its temporary files go."""
+    free_kb: int
+    limit: str
+    """Its `timeout` program, with which nothing outlives a lost connection for long."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a board did."""
+
+    latency: Report
+    logits: Logits
+    chip: str
+    listed: int
+    """How many of the outputs one call with a list gave; the others took a call each."""
+
+
+def probe(session: Session) -> Probe:
+    """Ask a board for its tool, chip and free space; raise UserError where it answers nothing of use."""
+    done = session.run(_PROBE, _SHORT_S)
+    lines = [line.partition("=") for line in plain(done.out).split("\n")]
+    said = {key: value.strip()[:200] for key, _, value in lines if value}
+    free = said.get("free_kb", "")
+    free_kb = int(free) if free.isascii() and free.isdigit() and len(free) < 16 else 0
+    tool, chip, place, limit = (said.get(key, "") for key in ("tool", "chip", "place", "limit"))
+    return Probe(tool, chip, place, free_kb, limit)
+
+
+def check(found: Probe, target: Ax630c | Ax650n, needed_kb: int, source: str) -> None:
+    """Raise UserError where a board lacks the tool or the space, or is another chip than the target's."""
+    if not found.tool:
+        raise UserError(
+            f"{source}: the board has no ax_run_model; install its BSP's tools, or is it the board?"
+        )
+    if found.chip and not any(name in found.chip.upper() for name in CHIPS[target.hardware]):
+        raise UserError(
+            f"{source}: the board's chip is {found.chip}, expected {' or '.join(CHIPS[target.hardware])}"
+        )
+    if found.free_kb < needed_kb:
+        raise UserError(
+            f"{source}: {found.place} on the board has {found.free_kb} kB free, needed are {needed_kb}; "
+            "make room"
+        )
+
+
+def measure(link: Link, axmodel: Path, inputs: Path, n_labels: int, target: Ax630c | Ax650n) -> Measured:
+    """Time the model on its own, then run all of `inputs` (input/, list.txt), on the board.
+
+    Everything happens in a folder of its own below the board's temporary folder, which is removed. Raises
+    UserError with one line for whatever goes wrong.
+    """
+    check_list(inputs / "list.txt")
+    wanted = folders(inputs / "list.txt")
+    with connect(link) as session, tempfile.TemporaryDirectory() as here:
+        found = probe(session)
+        package = Path(here) / "package.tar"
+        needed_kb = _pack(package, axmodel, inputs) // 512 + 8 * len(wanted) + _SPARE_KB
+        check(found, target, needed_kb, link.source)
+        name = f"kws.{uuid4().hex}"
+        there = f'd="${{TMPDIR:-/tmp}}/{name}"\n'
+        try:
+            script = f'{there}mkdir -p -m 700 "$d" && cd "$d" && tar -xf -'
+            _expect(session.run(script, _SHORT_S, stdin=package), link, "cannot take the files")
+            return _measure(session, there, found, wanted, n_labels, target)
+        finally:
+            _clean(session, there, name)
+
+
+def _measure(
+    session: Session, there: str, found: Probe, wanted: list[str], n_labels: int, target: Ax630c | Ax650n
+) -> Measured:
+    source = session.link.source
+
+    def call(arguments: str, timeout_s: float) -> Report:
+        limit = f"{shlex.quote(found.limit)} {timeout_s:.0f} " if found.limit else ""
+        tool = f"{limit}{shlex.quote(found.tool)} -m kws.axmodel {arguments} 2>&1"
+        done = session.run(f'{there}cd "$d" && {tool}', timeout_s + 15)
+        report = parse(done.out)
+        if done.code or (report.errors and not report.found):
+            said = report.errors[0] if report.errors else last_line(done.out)
+            advice = explain(report)
+            raise UserError(
+                f"{source}: ax_run_model {done.how()}: {said}"
+                + (f"; the usual cause: {advice}" if advice else "")
+            )
+        return report
+
+    n = target.warmup + target.repeat
+    latency = call(f"-w {target.warmup} -r {target.repeat}", _SHORT_S + _PER_CALL_S * n)
+    _check_times(latency, source)
+    many_s = _SHORT_S + _PER_INPUT_S * len(wanted)
+    listing = call("-i input -o output -l list.txt", many_s)
+    outputs = _fetch(session, there, wanted, n_labels)
+    listed = len(outputs)
+    if listed < len(wanted):
+        warnings.warn(
+            f"{source}: one call with the list gave {listed} of {len(wanted)} outputs "
+            f"({listing.skipped} skipped); running the others one by one",
+            stacklevel=3,
+        )
+        _one_by_one(session, there, found, [i for i in wanted if i not in outputs], many_s)
+        outputs = _fetch(session, there, wanted, n_labels)
+    return Measured(latency, read_outputs(outputs, wanted, n_labels, source), found.chip, listed)
+
+
+def _one_by_one(session: Session, there: str, found: Probe, missing: list[str], timeout_s: float) -> None:
+    """Run a call for each input; what still fails shows as a missing output."""
+    tool = (
+        f"{shlex.quote(found.tool)} -m kws.axmodel -i input -o output -l one.txt >/dev/null 2>&1 </dev/null"
+    )
+    loop = f'for i in {" ".join(missing)}; do printf "%s\\n" "$i" > one.txt; {tool}; done; true'
+    _expect(
+        session.run(f'{there}cd "$d" && {{ {loop}; }}', timeout_s), session.link, "cannot run single inputs"
+    )
+
+
+def _check_times(report: Report, source: str) -> None:
+    times = report.latency_ms
+    if not {"min", "mean", "max"} <= times.keys():
+        raise UserError(f"{source}: ax_run_model printed no times; run it by hand to see what it says")
+    if not times["min"] <= times["mean"] <= times["max"]:
+        raise UserError(f"{source}: ax_run_model's times contradict each other: {times}")
+
+
+def _fetch(session: Session, there: str, wanted: list[str], n_labels: int) -> dict[str, bytes]:
+    """Return the outputs that are there, by input. Their archive is read in memory and never unpacked."""
+    limit = len(wanted) * (4 * n_labels + 4096) + MIB
+    script = f'{there}cd "$d" && if [ -d output ]; then tar -cf - output; fi'
+    done = session.run(script, _SHORT_S, limit=limit)
+    _expect(done, session.link, "cannot send its outputs")
+    return read_archive(done.out, wanted, session.link.source) if done.out else {}
+
+
+def read_archive(content: bytes, wanted: list[str], source: str) -> dict[str, bytes]:
+    """Return the `output/<i>/output.bin` of a foreign tar archive that are wanted, by i; ignore all else."""
+    names = {f"output/{index}/output.bin": index for index in wanted}
+    outputs = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+            for member in tar:
+                index = names.get(member.name)
+                if index is not None and member.isreg() and not member.issparse() and member.size < MIB:
+                    file = tar.extractfile(member)
+                    outputs[index] = file.read() if file else b""
+    except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError) as error:
+        raise UserError(f"{source}: the board's outputs cannot be read as a tar archive ({error})") from error
+    return outputs
+
+
+def _clean(session: Session, there: str, name: str) -> None:
+    try:
+        session.run(f'{there}rm -rf -- "$d"', _SHORT_S)
+    except UserError as error:
+        warnings.warn(f"{error}; {name} stays in the board's temporary folder", stacklevel=3)
+
+
+def _expect(done: Finished, link: Link, problem: str) -> None:
+    if not done.ok:
+        raise UserError(f"{link.source}: the board {problem}: {last_line(done.err or done.out)}")
+
+
+def _pack(path: Path, axmodel: Path, inputs: Path) -> int:
+    """Write the archive that goes to the board and return its length in bytes."""
+
+    def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        return member
+
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.add(axmodel, "kws.axmodel", filter=anonymous)
+        tar.add(inputs / "input", "input", filter=anonymous)
+        tar.add(inputs / "list.txt", "list.txt", filter=anonymous)
+    return path.stat().st_size

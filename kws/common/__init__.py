@@ -1,0 +1,1 @@
+"""What every other room may use: files, programs, processes, seeds, names, and errors."""

@@ -1,0 +1,271 @@
+"""Files that are either whole or absent, whoever else writes them and whenever a run is killed."""
+
+import csv
+import errno
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from kws.common.errors import UserError
+
+PARTIAL, _LOCK, _OLD = ".partial", ".lock", ".old"
+WAIT_S = 5.0
+"""How long a writer waits for another of the same file: a small one is done by then."""
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""A full disk, a file larger than its file system or the user's limit allows, a quota used up."""
+_HEADER_LIMIT = 4096
+"""Bytes at the beginning of a .npy file that hold its header, with room to spare."""
+_NPY = re.compile(
+    rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '(?P<descr>[<>|][bcfiu]\d{1,2})', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>\d{1,15},|\d{1,15}(?:, \d{1,15}){1,9}|)\), \} *\n",
+    re.DOTALL,
+)
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all it holds; an absent one is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path in the folder `<path>.partial` to write a file or a folder to; success puts it at `path`.
+
+    What killed runs left behind is cleared, here and of other outputs in the same folder. Where another
+    process writes `path` it is waited for, WAIT_S at most, then UserError is raised. An OSError of a full
+    disk names `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(path.parent.absolute())
+    with naming(path), _working(path.with_name(path.name + PARTIAL)) as folder:
+        yield folder / path.name
+        _swap(folder / path.name, path, folder / _OLD)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Yield an empty folder below `path` that is removed afterwards, as is what a killed run left of it.
+
+    Raises UserError where another process works there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path), _working(path) as folder:
+        work = folder / "work"
+        work.mkdir()
+        yield work
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give the OSError of a full disk the name of `path` where it knows no file, or the one copied from."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and (error.filename is None or error.filename2 is not None):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented UTF-8 JSON that ends in a newline, LF on every platform."""
+    with replacing(path) as partial:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        partial.write_bytes(text.encode())
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as UTF-8 CSV with a header, LF on every platform; None is an empty cell."""
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_table(path: Path, text: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the rows of a CSV file: floats, None for an empty cell, and strings in the columns of `text`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: cell if name in text else float(cell) if cell else None for name, cell in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[NDArray[Any]]) -> None:
+    """Write consecutive blocks of rows as one .npy file of a known shape, holding one block at a time.
+
+    Plain writes: a full disk is then an OSError that says so. A memory map would kill the process, and
+    `np.save` tells no reason.
+    """
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    with naming(path), path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype).tobytes())
+
+
+def map_array(path: Path, dtype: DTypeLike, ndim: int) -> NDArray[Any]:
+    """Return a .npy file of so many axes, mapped to be read; UserError where it is anything else."""
+    with path.open("rb") as file:
+        header = array_header(file.read(_HEADER_LIMIT))
+        size = file.seek(0, os.SEEK_END)
+    wanted = f"{np.dtype(dtype).str} of {ndim} axes"
+    if header is None:
+        raise UserError(f"{path}: no array, expected {wanted}; remove it and run `dvc repro`")
+    if header.descr != np.dtype(dtype).str or len(header.shape) != ndim:
+        found = f"{header.descr} of shape {header.shape}"
+        raise UserError(f"{path}: holds {found}, expected {wanted}; remove it and run `dvc repro`")
+    if size - header.length != np.dtype(dtype).itemsize * math.prod(header.shape):
+        raise UserError(f"{path}: is cut off or too long; remove it and run `dvc repro`")
+    if not math.prod(header.shape):
+        return np.empty(header.shape, dtype)  # nothing cannot be mapped
+    return np.memmap(path, dtype, "r", header.length, header.shape)
+
+
+class ArrayHeader(NamedTuple):
+    """What a .npy file says of itself: type as NumPy spells it, shape, and where its values begin."""
+
+    descr: str
+    shape: tuple[int, ...]
+    length: int
+
+
+def array_header(start: bytes) -> ArrayHeader | None:
+    """Read the header that NumPy writes for an array of plain values in C order; None for anything else.
+
+    NumPy's own reader evaluates a header as Python, and ends in a dozen kinds of error.
+    """
+    found = _NPY.match(start)
+    if not found or found.end() != 10 + int.from_bytes(found["length"], "little"):
+        return None
+    shape = tuple(int(axis) for axis in found["shape"].split(b",") if axis.strip())
+    return ArrayHeader(found["descr"].decode(), shape, found.end())
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):  # hashlib.file_digest is newer than the Python of the boards
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _swap(new: Path, path: Path, aside: Path) -> None:
+    """Put `new` in the place of `path`; no folder is written over, so what it replaces goes aside first."""
+    if new.is_dir() or path.is_dir():
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+    try:
+        new.replace(path)
+    except OSError:
+        if aside.exists():
+            aside.rename(path)
+        raise
+
+
+@contextmanager
+def _working(folder: Path) -> Iterator[Path]:
+    """Yield a folder that is this caller's alone, empty but for its lock and gone afterwards."""
+    deadline = time.monotonic() + WAIT_S
+    while (lock := _lock(folder)) is None:
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{folder}: another process is writing here; let it end, or stop it, and run again"
+            )
+        time.sleep(0.01)
+    try:
+        _empty(folder)
+        yield folder
+    finally:
+        _give_up(folder, lock)
+
+
+@cache
+def _clear_leftovers(parent: Path) -> None:
+    """Clear what killed runs left in a folder; once a process, because a folder may hold many files."""
+    for found in parent.glob(f"*{PARTIAL}/{_LOCK}"):
+        if lock := _lock(found.parent):
+            _give_up(found.parent, lock)
+
+
+def _lock(folder: Path) -> BinaryIO | None:
+    """Make a folder if need be and return its lock, or None where somebody else holds or removes it.
+
+    The system lets go of a lock when its holder ends, however it ends.
+    """
+    if folder.is_symlink() or folder.is_file():
+        remove(folder)
+    try:
+        folder.mkdir(exist_ok=True)
+        file = (folder / _LOCK).open("ab")
+    except (FileExistsError, FileNotFoundError):  # it was removed between two looks at it
+        return None
+    except PermissionError:
+        if sys.platform == "win32":  # it is being removed
+            return None
+        raise
+    if _take(file):
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), (folder / _LOCK).stat()):
+                return file
+    file.close()
+    return None
+
+
+def _give_up(folder: Path, lock: BinaryIO) -> None:
+    """Remove a folder, its lock last and while it is held: nobody must take one that goes away."""
+    _empty(folder)
+    if sys.platform == "win32":  # removes no open file, so not one either that somebody has just taken
+        lock.close()
+    with suppress(OSError):
+        (folder / _LOCK).unlink()
+        folder.rmdir()
+    lock.close()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != _LOCK:
+            remove(path)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(file: BinaryIO) -> bool:
+        file.seek(0)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _take(file: BinaryIO) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except (
+            OSError
+        ) as error:  # a file system without locks keeps no two runs apart, and is used all the same
+            return error.errno in _NO_LOCKS
+        return True

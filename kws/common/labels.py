@@ -1,0 +1,37 @@
+"""Names of labels: each is a folder on any computer, and a word in a table, a file name or a command."""
+
+import re
+import unicodedata
+
+LONGEST = 100
+"""Bytes in UTF-8: file systems take 255, and endings are added."""
+_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
+
+
+def wrong_name(name: str) -> str | None:
+    """Return what is wrong with a label's name and what to write instead, or None where it is fine."""
+    composed = unicodedata.normalize("NFC", name)
+    if name != composed and wrong_name(composed) is None:
+        return f"its accents stand apart from their letters (Unicode NFD); write {composed} (NFC)"
+    if not name or not name[0].isalnum() or not all(map(_fits, name)):
+        return f"a label has letters, digits, _ and -, and begins with one of the first two{_say(name)}"
+    if len(name.encode()) > LONGEST:
+        return f"a label takes {LONGEST} bytes at the most; shorten it"
+    if _DEVICE.fullmatch(name):
+        return f"so a device is called on Windows; write {name}_"
+    return None
+
+
+def same_folder(name: str) -> str:
+    """Return what two names have in common that are one folder on Windows or macOS."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _fits(character: str) -> bool:
+    return character.isalnum() or character in "_-" or unicodedata.category(character).startswith("M")
+
+
+def _say(name: str) -> str:
+    words = "".join(c if _fits(c) else " " for c in unicodedata.normalize("NFC", name)).split()
+    better = re.sub(r"^[\W_]+", "", "_".join(words)).rstrip("_-")
+    return f"; write {better}" if better and wrong_name(better) is None else ""

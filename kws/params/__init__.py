@@ -1,0 +1,1 @@
+"""params.yaml: its sections, the file as a whole, how it is composed, and what it costs."""

@@ -1,0 +1,1 @@
+"""What people record: sound files read, and the word found in them."""

@@ -1,1 +1,0 @@
-"""Boards: reached over OpenSSH, measured with the tool that is installed there."""

@@ -1,0 +1,64 @@
+"""Running a model: features in, logits and probabilities out. Needs what runs the model, not torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from kws.common.types import Features, Labels, Logits
+
+
+class Session(Protocol):
+    """A loaded model: what the sessions of onnxruntime and of axengine have in common."""
+
+    def get_inputs(self) -> Sequence[Any]:
+        """Return the inputs, each with a `name` and a `shape`."""
+
+    def get_outputs(self) -> Sequence[Any]:
+        """Return the outputs, each with a `name` and a `shape`."""
+
+    def run(self, output_names: None, input_feed: dict[str, Features]) -> Sequence[Any]:
+        """Return all outputs of one run."""
+
+
+def cpu_session(model: Path | bytes, threads: int = 1) -> Session:
+    """Load an ONNX model, from a file or from its bytes, to run on the CPU."""
+    import onnxruntime as ort  # not on a board that runs its model on the NPU
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    source = model if isinstance(model, bytes) else str(model)
+    session: Session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return session
+
+
+class Classifier:
+    """A model with one input float32 [1, 1, frames, n_mels] and one output float32 [1, labels]."""
+
+    def __init__(self, model: Path | bytes | Session, threads: int = 1) -> None:
+        """Take an ONNX model, from a file or from its bytes, or a model that is loaded already."""
+        self.session = cpu_session(model, threads) if isinstance(model, Path | bytes) else model
+        self.input: str = self.session.get_inputs()[0].name
+        self.n_labels: int = self.session.get_outputs()[0].shape[1]
+
+    def logits(self, features: Features) -> Logits:
+        """Return logits float32 [n, labels] of features float32 [n, 1, frames, n_mels], one by one."""
+        logits = np.empty((len(features), self.n_labels), np.float32)
+        for index, row in enumerate(features):
+            window = np.ascontiguousarray(row[None], np.float32)  # axengine copies its memory as it lies
+            logits[index] = self.session.run(None, {self.input: window})[0][0]
+        return logits
+
+
+def accuracy(logits: Logits, actual: Labels) -> float:
+    """Return the share of rows whose largest logit is the actual label's."""
+    return float(np.mean(logits.argmax(axis=1) == actual))
+
+
+def softmax(logits: Logits) -> Logits:
+    """Return probabilities over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Logits = shifted / shifted.sum(axis=-1, keepdims=True)
+    return probabilities

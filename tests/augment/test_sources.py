@@ -1,0 +1,92 @@
+"""Recordings of a label become words, whatever else is in the folder."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import RATE, ROOT, SEEDS, real
+from kws.augment.sources import Bank, read_bank, warn_of_unused
+from kws.augment.sources import read_words as read
+from kws.common.errors import UserError
+
+
+def read_words(folder: Path, rate: int, longest_s: float, voices: Path = ROOT / "data/none") -> Bank:
+    return read(folder.name, folder.parent, voices, rate, longest_s)
+
+
+def test_a_long_recording_gives_its_word(tmp_path, word):
+    soundfile.write(tmp_path / "a.wav", np.pad(word, (9000, 30000)), RATE)
+    bank = read_words(tmp_path, RATE, 1.0)
+    assert bank.length(f"{tmp_path.name}/a.wav") == pytest.approx(12320, abs=400)
+
+
+def test_a_word_too_long_is_left_out_while_others_remain(tmp_path, word):
+    soundfile.write(tmp_path / "a.wav", word, RATE)
+    soundfile.write(tmp_path / "b.wav", np.concatenate([word, word]), RATE)
+    with pytest.warns(UserWarning, match=r"b\.wav: its word takes 1\.\d+ s, longer than a clip of 1\.0 s"):
+        assert read_words(tmp_path, RATE, 1.0).names == [f"{tmp_path.name}/a.wav"]
+    (tmp_path / "a.wav").unlink()
+    with pytest.warns(UserWarning), pytest.raises(UserError, match=r"no word fits in 1\.0 s"):
+        read_words(tmp_path, RATE, 1.0)
+
+
+def test_human_recordings_work_as_they_are():
+    with pytest.warns(UserWarning) as warned:
+        assert read_words(real("human_es") / "REPETIR", RATE, 1.0).names == ["REPETIR/001_repetir.wav"]
+    assert len(warned) == 4
+    for label in ("ACOPLAR", "CANCELAR", "CONTINUAR", "LEVANTADO", "PRINCIPAL", "SALIR"):
+        bank = read_words(real("human_es") / label, RATE, 1.0)
+        assert len(bank.names) == 1
+        assert 0.5 * RATE < len(bank.samples) <= RATE
+
+
+def test_a_bank_repeats_what_is_too_short(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.linspace(-0.5, 0.5, 100, dtype=np.float32), RATE)
+    soundfile.write(tmp_path / "b.wav", np.linspace(0.5, -0.5, 300, dtype=np.float32), RATE)
+    bank = read_bank(tmp_path, RATE)
+    assert bank.names == ["a.wav", "b.wav"]
+    segment = bank.segment("a.wav", 50, 200)
+    assert np.allclose(segment[:50], segment[100:150])
+    assert np.allclose(bank.segment("b.wav", 0, 300), np.linspace(0.5, -0.5, 300), atol=1e-4)
+
+
+def test_names_are_relative_so_that_clips_do_not_depend_on_where_the_folder_is(tmp_path):
+    shutil.copytree(SEEDS / "SALIR", tmp_path / "SALIR")
+    here, there = (read_words(folder / "SALIR", RATE, 1.0) for folder in (SEEDS, tmp_path))
+    assert here.offsets == there.offsets
+    assert here.hashes == there.hashes
+    assert np.array_equal(here.samples, there.samples)
+
+
+def test_other_speakers_add_their_recording_of_the_label():
+    bank = read_words(SEEDS / "SALIR", RATE, 1.0, ROOT / "data/voices")
+    assert len(bank.names) == 11
+    assert bank.names[0] == "SALIR/000_salir.wav"
+    assert all(name.endswith("/SALIR.wav") for name in bank.names[1:])
+
+
+def voice(folder, *names):
+    for name in names:
+        (folder / "anna").mkdir(parents=True, exist_ok=True)
+        shutil.copy(SEEDS / "SALIR/000_salir.wav", folder / "anna" / f"{name}.wav")
+
+
+def test_a_label_is_found_however_a_system_spells_its_accents(tmp_path):
+    voice(tmp_path / "voices", "SEN\u0303AL")
+    shutil.copytree(SEEDS / "REPETIR", tmp_path / "SE\u00d1AL")
+    bank = read_words(tmp_path / "SE\u00d1AL", RATE, 1.0, tmp_path / "voices")
+    assert bank.names[-1] == "anna/SEN\u0303AL.wav"
+
+
+def test_recordings_of_voices_that_no_label_uses_are_said_in_one_line(tmp_path):
+    voice(tmp_path, "SALIR", "luz", "SEN\u0303AL", "LUZ2", "LUZ3", "LUZ4")
+    with pytest.warns(UserWarning) as warned:
+        warn_of_unused(tmp_path, ["SALIR", "SE\u00d1AL", "LUZ"])
+    said = f"{tmp_path}: no label is called LUZ2, LUZ3, LUZ4, luz, so these recordings are unused"
+    assert [str(w.message) for w in warned] == [f"{said}; a voice's file is <LABEL>.wav, spelt as in labels"]
+    with warnings.catch_warnings(action="error"):
+        warn_of_unused(tmp_path, ["SALIR", "SE\u00d1AL", "luz", "LUZ2", "LUZ3", "LUZ4"])
