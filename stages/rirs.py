@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from kws.augment.rooms import align, simulate, taps
-from kws.common.files import replacing, write_array
+from kws.common.arrays import write_array
+from kws.common.files import replacing
 from kws.params.whole import load_params
 from kws.recordings.audio import audio_files, read_audio
 from stages import paths, run

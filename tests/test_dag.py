@@ -12,6 +12,7 @@ STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 PLUMBING = {
     "kws/__init__.py",
     "kws/params/sections.py",
+    "kws/common/arrays.py",
     "kws/common/errors.py",
     "kws/common/files.py",
     "kws/common/foreign.py",

@@ -17,7 +17,7 @@ import soundfile
 
 import stages
 from conftest import RATE, ROOT, real
-from kws.common.files import write_array
+from kws.common.arrays import write_array
 from kws.params.compose import compose
 from stages.inputs import difference, look, read_stage
 

@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 
 from kws.augment.recipe import Clip, Recipe
 from kws.augment.render import render_block
+from kws.common.arrays import write_array
 from kws.common.errors import UserError
-from kws.common.files import replacing, write_array
+from kws.common.files import replacing
 from kws.common.parallel import map_blocks
 from kws.common.types import Pcm
 

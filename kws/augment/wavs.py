@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from kws.augment.clips import read_manifest
+from kws.common.arrays import map_array
 from kws.common.errors import UserError
-from kws.common.files import map_array
 from kws.recordings.audio import write_sound
 
 

@@ -11,6 +11,7 @@ NAME = "kws_runtime"
 MODULES = (
     "__init__.py",
     "common/__init__.py",
+    "common/arrays.py",
     "common/errors.py",
     "common/files.py",
     "common/foreign.py",

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from kws.common.arrays import map_array, write_array
 from kws.common.errors import UserError
-from kws.common.files import map_array, replacing, write_array
+from kws.common.files import replacing
 from kws.features.logmel import FrontEnd, features
 from kws.recordings.audio import to_float
 

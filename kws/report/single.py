@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from kws.common.arrays import write_array
 from kws.common.errors import UserError
-from kws.common.files import replacing, write_array
+from kws.common.files import replacing
 from kws.features.logmel import FrontEnd, features, log_mel
 from kws.recordings.audio import read_audio
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kws.common.arrays import HEADER_LIMIT, array_header
 from kws.common.errors import UserError
 from kws.common.files import sha256
 from kws.common.foreign import check_labels, parse_json, read_bytes, typed
@@ -24,9 +25,6 @@ FORMAT = 1
 MANIFEST, DETECTOR, GOLDEN = "manifest.json", "detector.json", "golden.npy"
 FILE_NAME = r"\w[\w.+-]{0,99}"
 """Of a file in a bundle: no folder, no drive, nothing that a file system would refuse."""
-HEADER = rb"\x93NUMPY[\1-\3]\0.{2,4}\{'descr': '<f4', 'fortran_order': False, 'shape': \(%d, %d\), \} *\n"
-LONGEST_HEADER = 256
-"""Bytes of the header of a golden vector, of which NumPy's versions write 128."""
 TOLERANCE = 1e-3
 """Largest difference of a feature between two computers; those of the same code differ by rounding only."""
 
@@ -128,13 +126,13 @@ def read_golden(path: Path, front_end: FrontEnd) -> Features:
     """
     shape = (front_end.n_frames, front_end.n_mels)
     size = 4 * shape[0] * shape[1]
-    content = read_bytes(path, size + LONGEST_HEADER)
-    head, values = content[:-size], content[-size:]
-    if not re.fullmatch(HEADER % shape, head, re.DOTALL) or len(values) != size:
+    content = read_bytes(path, size + HEADER_LIMIT)
+    header = array_header(content)
+    if not header or header[:2] != ("<f4", shape) or len(content) - header.length != size:
         raise UserError(
             f"{path}: expected a NumPy file of {shape[0]} x {shape[1]} float32; unpack the bundle again"
         )
-    golden: Features = np.frombuffer(values, "<f4").reshape(shape)
+    golden: Features = np.frombuffer(content, "<f4", offset=header.length).reshape(shape)
     return golden
 
 

@@ -13,13 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kws.common.arrays import HEADER_LIMIT, array_header
 from kws.common.errors import UserError
-from kws.common.files import array_header
 from kws.common.seeding import rng
 from kws.common.types import Features, Indices, Labels
-
-_HEADER_LIMIT = 1024
-"""Bytes of the header of a .npy file, with room to spare."""
 
 
 def stratified(labels: Labels, size: int, seed: int) -> Indices:
@@ -52,7 +49,7 @@ def read_tar(path: Path, shape: Sequence[int]) -> Iterator[Features]:
 
     Raises UserError for whatever `write_tar` would not have written for such a model.
     """
-    for member in _members(path, _HEADER_LIMIT + 4 * math.prod(shape)):
+    for member in _members(path, HEADER_LIMIT + 4 * math.prod(shape)):
         yield _sample(path, member, tuple(shape))
 
 

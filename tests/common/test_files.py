@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from conftest import ROOT
 from kws.common import files
+from kws.common.arrays import map_array, write_array
 from kws.common.errors import UserError
-from kws.common.files import map_array, naming, replacing, scratch, write_array, write_json, write_table
+from kws.common.files import naming, replacing, scratch, write_json, write_table
 
 WRITER = """
 import sys, time
