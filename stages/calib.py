@@ -21,7 +21,8 @@ def main() -> None:
     positions = stratified(train.labels, params.calib.samples, params.seed)
     where = (Path(params.data.eval), labels, params.background, params.features)
     size = params.calib.board_inputs
-    inputs = choose_inputs(load_eval_words(*where), load_near_misses(*where), size, params.seed)
+    with warnings.catch_warnings(action="ignore"):  # `evaluate` says what is missing
+        inputs = choose_inputs(load_eval_words(*where), load_near_misses(*where), size, params.seed)
     if not len(inputs):
         warnings.warn(f"{params.data.eval}: no clips, so validation clips go to the board", stacklevel=1)
         val = dataset(params, VAL)

@@ -6,6 +6,9 @@ from typing import Any
 
 from kws.report.headline import duration, rounded
 
+FAR = 0.1
+"""Share of one false accept that may be asked of all hours together; below it thresholds are guesses."""
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -19,12 +22,13 @@ class Advice:
 def advise(metrics: dict[str, Any], keywords: Sequence[str], target_fa_per_hour: float) -> list[Advice]:
     """Return what to do next, the gravest first; `metrics` are those of reports/metrics.json."""
     stream = metrics.get("stream", {})
-    return [
+    found = [
         *_apart(stream),
         *_unheard(stream),
         *_unmeasured(metrics.get("words", {}).get("recall", {}), keywords),
         *(_hours(stream, target_fa_per_hour) if stream else [_no_stream()]),
     ]
+    return sorted(found, key=lambda one: not one.grave)
 
 
 def _apart(stream: dict[str, Any]) -> list[Advice]:
@@ -101,9 +105,9 @@ def _hours(stream: dict[str, Any], target_fa_per_hour: float) -> list[Advice]:
         text = (
             f"{duration(hours)} of streams to choose thresholds on can vouch for {rounded(1 / hours)} false"
             f" accepts an hour, not for the {target_fa_per_hour:g} asked for. Add hours without keywords"
-            " (data.streams)."
+            " (data.streams), or to a data.eval of your own the talk and backgrounds of data/eval."
         )
-        found.append(Advice(text))
+        found.append(Advice(text, grave=target_fa_per_hour * hours < FAR))
     return found
 
 

@@ -13,7 +13,8 @@ def headline(metrics: dict[str, Any]) -> list[str]:
         rows.append((f"{words['accuracy']:.1%}", "words", f"of {words['n']} recordings by {by}"))
     if misses := metrics.get("near_misses"):
         rate = f"{misses['false_accept_rate']:.1%}"
-        rows.append((rate, "near misses", f"of {misses['n']} similar words accepted"))
+        like = "similar" if words else "other"  # to whom they are similar is not known without words
+        rows.append((rate, "near misses", f"of {misses['n']} {like} words accepted"))
     stream = metrics.get("stream", {})
     if "recall" in stream:
         heard = f"of {stream['keywords']} words in streams, at the chosen thresholds"

@@ -104,7 +104,9 @@ def tiles(metrics: dict[str, Any]) -> list[Row]:
         often = "at one false accept an hour" if stream["hours"] >= 1 else "with no false accept at all"
         found.append(_share("", recall, interval, f"of words heard {often}"))
     if near := stream.get("near_misses", metrics.get("near_misses")):
-        found.append(_share("", near["false_accept_rate"], near["interval"], "of similar words accepted"))
+        found.append(
+            _share("", near["false_accept_rate"], near["interval"], f"of {_like(metrics)} words accepted")
+        )
     if words := metrics.get("words"):
         found.append(_share("", words["accuracy"], words["interval"], "of single words recognised"))
     if latency := stream.get("latency_ms"):
@@ -146,11 +148,17 @@ def word_rows(metrics: dict[str, Any]) -> list[Row]:
         rows.append(_share("Words recognised", words["accuracy"], words["interval"], meaning))
     if near := metrics.get("near_misses"):
         meaning = f"of {near['n']} recordings of words that are none: the likeliest label is a keyword"
-        rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
+        name = f"{_like(metrics).capitalize()} words accepted"
+        rows.append(_share(name, near["false_accept_rate"], near["interval"], meaning))
         for recall, share in near.get("at_recall", {}).items():
             meaning = f"at the threshold at which {percent(float(recall))} of the words are heard"
             rows.append(_share("Similar words accepted", share, None, meaning))
     return rows
+
+
+def _like(metrics: dict[str, Any]) -> str:
+    """Return what near misses are: without words by the same voices nobody knows to what they are similar."""
+    return "similar" if "words" in metrics else "other"
 
 
 def same_source_row(metrics: dict[str, Any]) -> Row:

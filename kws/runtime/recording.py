@@ -65,11 +65,9 @@ def hear(kit: Kit, path: Path, gate: Gate | None = None, gain: AutomaticGain | N
         first = spotter.windows
         heard = spotter.push(gain.push(block) if gain else block)
         ends = np.arange(first, spotter.windows) * (spec.rules.hop_ms / 1000) + spec.window_s - lead
-        yield Part(
-            np.clip(ends, 0, length),
-            heard.averages,
-            [_moved(event, lead, length) if lead else event for event in heard.events],
-        )
+        events = [_moved(event, lead, length) for event in heard.events]
+        inside = [event for event in events if event.start < event.end]  # others lie in the noise around it
+        yield Part(np.clip(ends, 0, length), heard.averages, inside)
     if failure:
         raise failure
 

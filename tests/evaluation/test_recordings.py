@@ -189,6 +189,8 @@ def test_the_headline_shows_what_was_measured_and_nothing_else():
         "board           1.06 ms  mean of one inference; compiled and float agree on 100.0% (b)",
         "host            0.25 ms  median of one inference; compiled and float agree on 100.0% (a tool 1.0)",
     ]
+    without = {name: part for name, part in metrics.items() if name != "words"}
+    assert "near misses       33.3%  of 9 other words accepted" in headline(without)
     stream = {"hours": 2.0, "fa_per_hour": 4.5, "fa_per_hour_interval": [1.5, 12.2]}
     metrics["stream"] = stream | {"keywords": 105, "recall": 0.41}
     assert headline(metrics)[3:5] == [

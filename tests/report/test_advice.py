@@ -30,7 +30,7 @@ def test_of_a_good_run_there_is_nothing_to_say():
 
 @pytest.mark.parametrize(("threshold", "does"), [(0.9, "has a threshold of its own"), (2.0, "never fires")])
 def test_a_keyword_like_the_background_comes_first(threshold, does):
-    stream = FINE | {"apart": {"PUERTA": 451.2}, "per_keyword": heard(18, 0), "tuning_hours": 0.1}
+    stream = FINE | {"apart": {"PUERTA": 451.2}, "per_keyword": heard(18, 0), "tuning_hours": 0.5}
     first, *rest = said(stream | {"threshold": {"LUZ": 0.4, "PUERTA": threshold}})
     assert first.grave
     assert first.text.startswith("PUERTA cannot be told from the background:")
@@ -65,7 +65,11 @@ def test_what_nobody_else_says_is_named():
 
 
 def test_minutes_do_not_vouch_for_what_takes_hours():
+    (few,) = said(FINE | {"tuning_hours": 15 / 60})
+    assert few.text.startswith("15 min of streams to choose thresholds on can vouch for 4 false")
+    assert not few.grave
     (few,) = said(FINE | {"tuning_hours": 5 / 60})
+    assert few.grave, "these thresholds are guesses"
     assert few.text.startswith(
         "5 min of streams to choose thresholds on can vouch for 12 false accepts an hour"
     )
@@ -74,8 +78,8 @@ def test_minutes_do_not_vouch_for_what_takes_hours():
 
 
 def test_one_voice_alone_and_no_stream_are_told():
-    alone, few = said(FINE | {"tuning_hours": 0.0, "hours": 0.1})
+    alone, few = said(FINE | {"tuning_hours": 0.0, "hours": 0.3})
     assert "there is one voice alone" in alone.text
-    assert "6 min" in few.text
+    assert "18 min" in few.text
     (none,) = said(stream=None)
     assert none.text.startswith("No stream was measured")

@@ -52,6 +52,22 @@ def write(path, audio):
     return path
 
 
+class Faint(Loud):
+    """A session that answers `SI` to all that is faint throughout."""
+
+    def run(self, output_names, input_feed):
+        ((_, features),) = input_feed.items()
+        varied = features[0, 0].mean(axis=1).std() > 1
+        return [np.array([[0 if varied else 20, 0, 10]], np.float32)]
+
+
+def test_what_is_heard_in_the_noise_around_a_file_is_not_of_the_file(kit, burst, tmp_path):
+    faint = assemble(Faint(kit.model.session), kit.front_end, SPEC, "faint")
+    noise = (1e-4 * np.random.default_rng(2).standard_normal(3 * RATE)).astype(np.float32)
+    assert [e for part in hear(faint, write(tmp_path / "noise.wav", noise)) for e in part.events]
+    assert not [e for part in hear(faint, write(tmp_path / "word.wav", burst)) for e in part.events]
+
+
 @pytest.mark.parametrize("before", [0, 0.15, 0.31, 1.0])
 @pytest.mark.parametrize("after", [0, 0.31, 1.0])
 def test_a_word_is_heard_wherever_it_lies_in_a_short_file(loud, burst, tmp_path, before, after):
