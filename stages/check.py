@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from kws.board.ssh import find_link
@@ -10,6 +11,7 @@ from kws.common.files import replacing
 from kws.params.cost import cost
 from kws.params.sections import Host
 from kws.params.whole import load_params
+from kws.recordings.audio import audio_files
 from kws.targets.toolchain import toolchain_for
 from stages import paths, run
 
@@ -24,6 +26,10 @@ def main() -> None:
         _folder("data.seeds", Path(data.seeds) / label)
     for key, folder in data.model_dump().items():
         _folder(f"data.{key}", Path(folder))
+    seeds = [Path(data.seeds) / label for label in params.labels]
+    with warnings.catch_warnings(action="ignore"):  # the stages that read them say what there is to say
+        for folder in (*seeds, *map(Path, (data.voices, data.negatives, data.rirs))):
+            audio_files(folder, optional=True)  # DVC itself waits at a pipe, and stumbles over some names
     for name, target in params.target:
         if target and not isinstance(target, Host):
             try:

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 def read_bytes(path: Path, most: int = MOST) -> bytes:
     """Return a file's content. Raises UserError, before all of it is read, where it is longer than `most`."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is no file; name the right one")
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:

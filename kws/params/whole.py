@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from kws.common.errors import UserError
 from kws.common.labels import same_folder
@@ -80,7 +81,7 @@ class Params(Section):
         windows, frames = self.detector.hop_ms, self.features.hop_ms
         if windows % frames:
             raise ValueError(
-                f"detector.hop_ms is {windows:g}, expected a multiple of features.hop_ms, {frames:g}"
+                f"detector.hop_ms is {windows}, expected a multiple of features.hop_ms, {frames:g}"
             )
         return self
 
@@ -175,7 +176,10 @@ def read_values(path: Path, source: str = "params.yaml") -> dict[str, Any]:
 
 @lru_cache(maxsize=2)
 def _parsed(content: bytes) -> Any:
-    return YAML(typ="safe", pure=True).load(content)  # 60 ms, and a stage asks four times
+    reader = YAML(typ="safe", pure=True)
+    if b"*" in content and any(isinstance(event, AliasEvent) for event in reader.parse(content)):
+        raise ValueError("it repeats parts by reference, and a few lines may so stand for gigabytes")
+    return reader.load(content)  # 60 ms, and a stage asks four times
 
 
 def load_params(path: Path, source: str = "params.yaml") -> Params:

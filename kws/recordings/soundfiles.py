@@ -1,5 +1,6 @@
 """Sound files, opened and read so that whatever is wrong with one is told in one line."""
 
+import mmap
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ UNKNOWN_FRAMES = 2**62
 """What libsndfile says of a FLAC that was written to a pipe."""
 RATES = 2_000, 768_000
 """Hz; no recorder is slower and no converter faster."""
+_OGG_FIRST = b"OggS\0\2"
+"""How the first page of a stream begins."""
 _OGG_PAGE = 27 + 255 + 255 * 255
 """Bytes of the longest page."""
 
@@ -27,6 +30,8 @@ def open_sound(path: Path) -> soundfile.SoundFile:
     """Open a WAV, FLAC or OGG file; UserError where its header cannot be read or says what cannot be."""
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name the files in it, as {path / '*.wav'}")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is a pipe or a device, which cannot be read as a file; name a file")
     try:
         path.stat()
         # as bytes where names are bytes, because not every name is UTF-8
@@ -103,22 +108,20 @@ def _missing(file: soundfile.SoundFile, path: Path, frames: int) -> str | None:
         promised = round(frames * int(found[1]) / max(1, int(found[2])))
     if file.format in ("WAV", "WAVEX", "RF64", "FLAC", "OGG") and frames < promised:
         return f"its header promises {promised / file.samplerate:.2f} s"
-    if file.format == "OGG" and not _ends(path):
+    return _ogg_missing(path) if file.format == "OGG" else None
+
+
+def _ogg_missing(path: Path) -> str | None:
+    """Return what an OGG file lacks: a last page, whole and marked as such, of the only stream (RFC 3533)."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(_OGG_FIRST, 1) > 0:
+            return "where a second stream begins, which is not read; join them into one"
+        start = content.rfind(b"OggS\0")
+        page = content[start : start + _OGG_PAGE] if start >= 0 else b""
+    n_segments = page[26] if len(page) >= 27 else 0
+    if not n_segments or not page[5] & 4 or len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments]):
         return "before the page that ends every OGG file"
     return None
-
-
-def _ends(path: Path) -> bool:
-    """Say whether the last page of an OGG file is there to its end, and marked as the last (RFC 3533)."""
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * _OGG_PAGE))
-        tail = file.read()
-    start = tail.rfind(b"OggS\0")
-    page = tail[start:] if start >= 0 else b""
-    if len(page) < 27 or not page[5] & 4:
-        return False
-    n_segments = page[26]
-    return len(page) >= 27 + n_segments + sum(page[27 : 27 + n_segments])
 
 
 def _unreadable(path: Path, why: str) -> UserError:

@@ -25,6 +25,8 @@ FORMAT = 1
 MANIFEST, DETECTOR, GOLDEN = "manifest.json", "detector.json", "golden.npy"
 FILE_NAME = r"\w[\w.+-]{0,99}"
 """Of a file in a bundle: no folder, no drive, nothing that a file system would refuse."""
+EXTERNAL = b"\n\x08location\x12"
+"""What an ONNX file holds whose weights lie elsewhere: the key of the place, as protobuf writes it."""
 TOLERANCE = 1e-3
 """Largest difference of a feature between two computers; those of the same code differ by rounding only."""
 
@@ -116,6 +118,8 @@ def read_bundle(folder: Path) -> Kit:
     check_front_end(front_end, read_golden(folder / GOLDEN, front_end), str(folder))
     if spec.labels != manifest.labels:
         raise UserError(f"{folder}: the detector's labels are not those of the model; make the bundle again")
+    if EXTERNAL in (folder / manifest.model).read_bytes():
+        raise UserError(f"{folder / manifest.model}: keeps weights in another file, which no hash covers")
     return assemble(open_session(folder / manifest.model), front_end, spec, str(folder))
 
 

@@ -67,6 +67,11 @@ def _members(path: Path, limit: int) -> list[tuple[str, bytes]]:
         raise _not_ours(path, str(error)) from error
     if not contents:
         raise _not_ours(path, "it is empty")
+    if len({name for name, _ in contents}) < len(contents):
+        raise _not_ours(path, "it holds one name twice")
+    end = max(member.offset_data + member.size for member in members)
+    if path.stat().st_size < end + 2 * tarfile.BLOCKSIZE:  # cut between members it looks like a shorter one
+        raise _not_ours(path, "it is cut off")
     return contents
 
 

@@ -391,3 +391,13 @@ def test_the_projects_own_commands_include_those_of_the_board(tmp_path, models, 
     heard = kws("spot", recording, "--format", "audacity")
     assert (heard.returncode, heard.stderr) == (0, "")
     assert heard.stdout.count("\t") >= 2
+
+
+def test_weights_in_another_file_are_refused(unpacked):
+    """No hash covers that file."""
+    graph = onnx.load(unpacked / "kws.onnx")
+    onnx.save(graph, unpacked / "kws.onnx", save_as_external_data=True, location="side.bin", size_threshold=0)
+    manifest = json.loads((unpacked / "manifest.json").read_text())
+    edit(unpacked / "manifest.json", files=manifest["files"] | {"kws.onnx": sha256(unpacked / "kws.onnx")})
+    with pytest.raises(UserError, match=r"kws\.onnx: keeps weights in another file, which no hash covers"):
+        read_bundle(unpacked)

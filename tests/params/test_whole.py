@@ -353,3 +353,11 @@ def test_the_command_rewrites_params_and_refuses_bad_values(tmp_path, monkeypatc
     with pytest.raises(SystemExit) as exit_:
         app()
     assert exit_.value.code == "error: conf/: train.lr: input should be less than or equal to 1, got 7"
+
+
+def test_a_file_that_repeats_itself_by_reference_is_refused_before_it_grows(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    (tmp_path / "params.yaml").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="repeats parts by reference"):
+        load_params(tmp_path / "params.yaml")

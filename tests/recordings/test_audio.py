@@ -353,3 +353,13 @@ def test_a_sound_is_written_as_libsndfile_writes_it(tmp_path, suffix):
     write_sound(tmp_path / f"a.{suffix}", tone(RATE), RATE)
     soundfile.write(tmp_path / f"b.{suffix}", tone(RATE), RATE, subtype="PCM_16")
     assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+def test_a_second_stream_in_an_ogg_file_is_told(tmp_path, word):
+    """libsndfile reads the first one only."""
+    one = tmp_path / "one.ogg"
+    soundfile.write(one, word, RATE)
+    (tmp_path / "two.ogg").write_bytes(one.read_bytes() * 2)
+    assert len(read_audio(one, RATE)) == len(word)
+    with pytest.raises(UserError, match=r"two\.ogg: ends at 0\.\d+ s, where a second stream begins"):
+        read_audio(tmp_path / "two.ogg", RATE)

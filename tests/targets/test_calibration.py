@@ -221,3 +221,22 @@ def test_no_field_of_a_header_is_more_than_one_line(tmp_path, field, value):
         assert len(list(read_tar(path, SHAPE))) in (1, 2)
     except UserError as error:
         assert "\n" not in str(error)
+
+
+def test_an_archive_that_is_cut_between_two_samples_is_no_shorter_one(tmp_path):
+    path = tmp_path / "a.tar"
+    write_tar(path, np.zeros((3, *SHAPE[1:]), np.float32))
+    assert len(list(read_tar(path, SHAPE))) == 3
+    with tarfile.open(path) as tar:
+        last = tar.getmembers()[-1].offset
+    os.truncate(path, last)
+    with pytest.raises(UserError, match="it is cut off"):
+        list(read_tar(path, SHAPE))
+
+
+def test_a_name_that_stands_twice_in_an_archive_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for _ in range(2):
+            add(tar, "a.npy", npy(SAMPLES[:1]))
+    with pytest.raises(UserError, match="holds one name twice"):
+        list(read_tar(tmp_path / "a.tar", SHAPE))
