@@ -424,6 +424,7 @@ def interrupted(project, stage, once, **environment):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
     )
     deadline = time.monotonic() + 60
     while not once() and done.poll() is None and time.monotonic() < deadline:
