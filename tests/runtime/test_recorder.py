@@ -99,7 +99,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-sys.path.insert(0, "tests")
+sys.path[:0] = ["tests", "tests/runtime"]
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
 from test_recorder import RATE, record
 recorder = record(Path(sys.argv[1]), np.zeros(12 * RATE, np.float32), {3.0: 0.9, 6.0: 0.9})
