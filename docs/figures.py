@@ -1,4 +1,4 @@
-"""The pictures of docs/augmentation.md: `uv run --group docs python -m docs.figures`."""
+"""The pictures of docs/augmentation.md: `python -m docs.figures`, with matplotlib."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -60,8 +60,8 @@ def wavs(
     like: Annotated[Layout, typer.Option(help="original: <LABEL>/<label>_00000.wav")] = Layout.plain,
 ) -> None:
     """Write a label's clips as WAV files, to hear or to use elsewhere."""
-    from kws.augment.wavs import write_wavs
     from kws.params.whole import load_params
+    from kws.report.wavs import write_wavs
 
     rate = load_params(Path("params.yaml")).features.sample_rate
     for path in write_wavs(Path("data/clips") / label, out, n, rate, original=like is Layout.original):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kws.common.errors import UserError
 from kws.common.files import write_json
 from kws.common.foreign import check_labels, parse_json, read_bytes, typed
+from kws.common.labels import Labelled
 
 Scores = NDArray[np.floating]
 """Probabilities of keywords: [windows, keywords]."""
@@ -167,7 +168,7 @@ class Trigger:
 
 
 @dataclass(frozen=True)
-class DetectorSpec:
+class DetectorSpec(Labelled):
     """models/detector.json: all that turns probabilities into events."""
 
     labels: list[str]
@@ -177,16 +178,6 @@ class DetectorSpec:
     rules: Rules
     on: dict[str, float]
     """threshold of each keyword; above 1, it never fires"""
-
-    @property
-    def keywords(self) -> list[str]:
-        """The labels that are not background, in order."""
-        return [label for label in self.labels if label != self.background]
-
-    @property
-    def columns(self) -> list[int]:
-        """Where the keywords are among a model's outputs."""
-        return [self.labels.index(keyword) for keyword in self.keywords]
 
 
 def write_spec(path: Path, spec: DetectorSpec) -> None:

@@ -54,12 +54,17 @@ def _watched(name: str, work: Callable[[], None]) -> None:
 
     DVC would record that the outputs were made of what lies there now.
     """
-    from stages.inputs import difference, look, read_stage  # with numpy, which the environment above is for
+    from kws.params.inputs import (  # with numpy, which the environment above is for
+        difference,
+        look,
+        read_stage,
+    )
+    from stages import paths
 
-    stage = read_stage(name)
-    before = look(stage)
+    stage = read_stage(name, paths.PIPELINE, paths.PARAMS)
+    before = look(stage, paths.PARAMS)
     work()
-    if changed := difference(before, look(stage)):
+    if changed := difference(before, look(stage, paths.PARAMS)):
         raise UserError(f"{changed} since {name} began to read it, so its outputs do not count; run it again")
 
 

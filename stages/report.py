@@ -9,7 +9,7 @@ from typing import Any
 from kws.common.files import read_table, replacing, sha256, write_json
 from kws.detector import read_spec
 from kws.params.whole import Params, load_params
-from kws.report.advice import advise
+from kws.report.advice import Advice, advise, around
 from kws.report.charts import shown
 from kws.report.headline import columns, headline
 from kws.report.page import Results, render, vega
@@ -30,17 +30,15 @@ def main() -> None:
     metrics = _read(paths.EVALUATION) | {"onnx": _read(paths.ONNX_REPORT), "targets": targets}
     write_json(paths.METRICS, metrics)
     write_json(paths.HEADLINE, columns(metrics))
-    for path, text in ((paths.PAGE, render(_results(params, metrics))), (paths.VEGA, vega())):
+    advice = advise(metrics, params.keywords, params.detector.target_fa_per_hour)
+    for path, text in ((paths.PAGE, render(_results(params, metrics, advice))), (paths.VEGA, vega())):
         with replacing(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
-    advice = advise(metrics, params.keywords, params.detector.target_fa_per_hour)
-    warned = [f"warning: {one.text}" for one in advice if one.grave]
-    noted = [f"note: {one.text}" for one in advice if not one.grave]
-    print("\n".join([*warned, *headline(metrics), *noted]))
+    print("\n".join(around(headline(metrics), advice)))
     print(f"to look at and listen to: {paths.PAGE}")
 
 
-def _results(params: Params, metrics: dict[str, Any]) -> Results:
+def _results(params: Params, metrics: dict[str, Any], advice: list[Advice]) -> Results:
     front_end, on = params.features, read_spec(paths.DETECTOR).on
     timeline, everything = read_table(paths.TIMELINE, ("stream",)), read_outcomes(paths.EVENTS)
     outcomes = [outcome for outcome in everything if timeline and outcome.stream == timeline[0]["stream"]]
@@ -60,6 +58,7 @@ def _results(params: Params, metrics: dict[str, Any]) -> Results:
         network=params.model.name,
         model_sha256=sha256(paths.ONNX),
         versions={"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        advice=advice,
         det=read_table(paths.DET),
         scores=read_table(paths.SCORES),
         training=read_table(paths.TRAINING),

@@ -18,8 +18,10 @@ import soundfile
 import stages
 from conftest import RATE, ROOT, real
 from kws.common.arrays import write_array
+from kws.params import inputs
 from kws.params.compose import compose
-from stages.inputs import difference, look, read_stage
+from kws.params.inputs import difference
+from stages import paths
 
 
 @pytest.fixture
@@ -373,6 +375,14 @@ def test_a_stage_fails_where_what_it_read_is_no_longer_there(watched, monkeypatc
 def test_what_a_stage_does_not_read_may_change(watched, monkeypatch, happens):
     meanwhile(monkeypatch, happens)
     assert run("augment") is None
+
+
+def read_stage(name):
+    return inputs.read_stage(name, paths.PIPELINE, paths.PARAMS)
+
+
+def look(stage):
+    return inputs.look(stage, paths.PARAMS)
 
 
 def test_what_is_looked_at_is_what_dvc_looks_at(watched, monkeypatch):

@@ -23,6 +23,7 @@ MODULES = (
     "features/logmel.py",
     "features/streaming.py",
     "recordings/__init__.py",
+    "recordings/floor.py",
     "recordings/soundfiles.py",
     "runtime",
 )

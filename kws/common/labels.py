@@ -35,3 +35,20 @@ def _say(name: str) -> str:
     words = "".join(c if _fits(c) else " " for c in unicodedata.normalize("NFC", name)).split()
     better = re.sub(r"^[\W_]+", "", "_".join(words)).rstrip("_-")
     return f"; write {better}" if better and wrong_name(better) is None else ""
+
+
+class Labelled:
+    """What has labels, one of them that of the background."""
+
+    labels: list[str]
+    background: str
+
+    @property
+    def keywords(self) -> list[str]:
+        """The labels that are not background, in order."""
+        return [label for label in self.labels if label != self.background]
+
+    @property
+    def columns(self) -> list[int]:
+        """Where the keywords are among a model's outputs."""
+        return [self.labels.index(keyword) for keyword in self.keywords]

@@ -15,13 +15,11 @@ from kws.augment.room import reverberate
 from kws.common.seeding import rng
 from kws.common.types import Audio
 from kws.evaluation.streams import Spoken
-from kws.evaluation.voices import voice_of
+from kws.evaluation.voices import by_voice
 from kws.params.sections import StreamConfig
 from kws.recordings.audio import audio_files, read_audio, read_recording
+from kws.recordings.floor import FLOOR_DBFS
 from kws.recordings.word import find_word
-
-FLOOR_DBFS = -70.0
-"""RMS of the microphone's self-noise under every stream."""
 
 
 @dataclass
@@ -45,11 +43,11 @@ def read_voices(folder: Path, keywords: list[str], rate: int, longest_s: float) 
         return _even(fade_edges(audio[find_word(audio, rate, longest_s)]))
 
     for keyword in keywords:
-        for voice, path in _by_voice(folder / "words" / keyword):
+        for voice, path in by_voice(folder / "words" / keyword):
             voices[voice].keywords.append((keyword, word(path)))
-    for voice, path in _by_voice(folder / "near_misses"):
+    for voice, path in by_voice(folder / "near_misses"):
         voices[voice].near_misses.append(word(path))
-    for voice, path in _by_voice(folder / "talk"):
+    for voice, path in by_voice(folder / "talk"):
         voices[voice].talk.append(_even(read_audio(path, rate)))
     return dict(sorted(voices.items()))
 
@@ -138,7 +136,3 @@ def _even(audio: Audio) -> Audio:
 
 def _files(folder: Path) -> list[Path]:
     return audio_files(folder, optional=True) if folder.is_dir() else []
-
-
-def _by_voice(folder: Path) -> list[tuple[str, Path]]:
-    return [(voice_of(path.relative_to(folder)), path) for path in _files(folder)]

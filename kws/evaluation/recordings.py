@@ -9,13 +9,11 @@ import numpy as np
 
 from kws.common.seeding import rng
 from kws.common.types import Audio, Features, Labels
-from kws.evaluation.voices import voice_of
+from kws.evaluation.voices import by_voice
 from kws.features.logmel import FrontEnd, features
-from kws.recordings.audio import audio_files, read_recording
+from kws.recordings.audio import read_recording
+from kws.recordings.floor import FLOOR
 from kws.recordings.word import find_word
-
-FLOOR = np.float32(10 ** (-70 / 20))
-"""RMS of the self-noise under every clip: -70 dB below full scale."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,10 @@ class _Clip:
 
 
 def _read(folder: Path, part: str, label: int, front_end: FrontEnd) -> Iterator[_Clip]:
-    files = audio_files(folder / part, optional=True) if (folder / part).is_dir() else []
-    for path in files:
+    for voice, path in by_voice(folder / part):
         audio = read_recording(path, front_end.sample_rate)
         word = find_word(audio, front_end.sample_rate, front_end.clip_s)
         clip = centre(audio, word, front_end.clip_samples)
-        voice = voice_of(path.relative_to(folder / part))
         yield _Clip(clip, label, path.relative_to(folder).as_posix(), voice)
 
 

@@ -13,7 +13,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent
 
 from kws.common.errors import UserError
-from kws.common.labels import same_folder
+from kws.common.labels import Labelled, same_folder
+from kws.common.terminal import plain
 from kws.features.logmel import FrontEnd
 from kws.params.sections import (
     ENCODER_HEARS,
@@ -42,7 +43,7 @@ TOLD = 5
 """Problems that one message names; those left over are counted."""
 
 
-class Params(Section):
+class Params(Section, Labelled):
     """All of params.yaml."""
 
     seed: Seed
@@ -139,16 +140,6 @@ class Params(Section):
                 f"calib.samples is {self.calib.samples}, but there are only {train} training clips; lower it"
             )
         return self
-
-    @property
-    def keywords(self) -> list[str]:
-        """The labels that are not background, in order."""
-        return [label for label in self.labels if label != self.background]
-
-    @property
-    def columns(self) -> list[int]:
-        """Where the keywords are among a model's outputs."""
-        return [self.labels.index(keyword) for keyword in self.keywords]
 
 
 def parse_params(values: Any, source: str) -> Params:
@@ -263,6 +254,5 @@ def _explain(error: Any) -> str:
 
 def _line(foreign: object) -> str:
     """Return foreign text as a part of a message: one line, printable, not endless."""
-    text = " ".join(str(foreign).split())
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    shown = plain(" ".join(str(foreign).split()))
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"

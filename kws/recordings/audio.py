@@ -1,6 +1,5 @@
 """Reading what people record: WAV, FLAC or OGG, any rate, any number of channels."""
 
-import io
 import os
 import warnings
 from collections.abc import Iterator
@@ -8,13 +7,12 @@ from pathlib import Path
 from unicodedata import category
 
 import numpy as np
-import soundfile
 import soxr
 
 from kws.common.errors import UserError
 from kws.common.files import naming
 from kws.common.types import Audio, Pcm
-from kws.recordings.soundfiles import mono_blocks, open_sound
+from kws.recordings.soundfiles import encoded, mono_blocks, open_sound
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 UNFIT = ("Cc", "Cs", "Zl", "Zp")
@@ -149,10 +147,9 @@ def drop_copies(recordings: dict[Path, Audio]) -> dict[Path, Audio]:
 
 def write_sound(path: Path, audio: Audio | Pcm, rate: int) -> None:
     """Write 16-bit PCM in the format of the suffix; a full disk is an OSError that names the file."""
-    encoded = io.BytesIO()
-    soundfile.write(encoded, audio, rate, subtype="PCM_16", format=path.suffix[1:].upper())
+    content = encoded(audio, rate, path.suffix[1:].upper())
     with naming(path):
-        path.write_bytes(encoded.getvalue())
+        path.write_bytes(content)
 
 
 def to_int16(audio: Audio) -> Pcm:

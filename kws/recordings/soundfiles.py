@@ -1,5 +1,6 @@
 """Sound files, opened and read so that whatever is wrong with one is told in one line."""
 
+import io
 import mmap
 import os
 import re
@@ -12,7 +13,7 @@ import numpy as np
 import soundfile
 
 from kws.common.errors import UserError
-from kws.common.types import Audio
+from kws.common.types import Audio, Pcm
 
 UNKNOWN_LENGTH = 0x7FFF0000
 """Lengths in bytes from here on are what programs write into a WAV header that they cannot go back to."""
@@ -81,6 +82,13 @@ def read_frames(file: soundfile.SoundFile, path: Path, start: int, frames: int) 
         file.seek(min(start, file.frames))
     mono: Audio = _read(file, path, frames, start).mean(axis=1, dtype=np.float32)
     return mono
+
+
+def encoded(audio: Audio | Pcm, rate: int, form: str) -> bytes:
+    """Return samples as a file of 16-bit PCM, `WAV` or another format of libsndfile."""
+    content = io.BytesIO()
+    soundfile.write(content, audio, rate, subtype="PCM_16", format=form)
+    return content.getvalue()
 
 
 def _read(file: soundfile.SoundFile, path: Path, frames: int, done: int) -> Any:

@@ -31,6 +31,12 @@ def advise(metrics: dict[str, Any], keywords: Sequence[str], target_fa_per_hour:
     return sorted(found, key=lambda one: not one.grave)
 
 
+def around(lines: list[str], advice: list[Advice]) -> list[str]:
+    """Return lines with what is grave before them, and the rest behind."""
+    warned = [f"warning: {one.text}" for one in advice if one.grave]
+    return [*warned, *lines, *(f"note: {one.text}" for one in advice if not one.grave)]
+
+
 def _apart(stream: dict[str, Any]) -> list[Advice]:
     """Keywords that would have taken all others with them."""
     found = []

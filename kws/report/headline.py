@@ -9,7 +9,7 @@ def headline(metrics: dict[str, Any]) -> list[str]:
         (f"{metrics['same_source']['accuracy']:.1%}", "same source", "validation clips, siblings of training")
     ]
     if words := metrics.get("words"):
-        by = voices(words["voices"])
+        by = voices(words["voices"], "unseen ")
         rows.append((f"{words['accuracy']:.1%}", "words", f"of {words['n']} recordings by {by}"))
     if misses := metrics.get("near_misses"):
         rate = f"{misses['false_accept_rate']:.1%}"
@@ -42,9 +42,9 @@ def rate(per_hour: float, hours: float) -> str:
     return f"none in {duration(hours)}: below {rounded(3 / hours)} an hour"
 
 
-def voices(n: int) -> str:
-    """Return how many voices that no training has heard."""
-    return "one unseen voice" if n == 1 else f"{n} unseen voices"
+def voices(n: int, which: str = "") -> str:
+    """Return how many voices, `which` with a space behind it, in words."""
+    return f"one {which}voice" if n == 1 else f"{n} {which}voices"
 
 
 def rounded(value: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kws.report.headline import duration, rounded
+from kws.report.headline import duration, rounded, voices
 
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -118,8 +118,9 @@ def stream_rows(stream: dict[str, Any]) -> list[Row]:
     """Return the measures of the detector in streams."""
     rows, hours = [], stream["hours"]
     if "recall" in stream:
-        by = "one voice" if stream["voices"] == 1 else f"{stream['voices']} voices"
-        meaning = f"of {stream['keywords']} keywords said by {by}, at the chosen thresholds"
+        meaning = (
+            f"of {stream['keywords']} keywords said by {voices(stream['voices'])}, at the chosen thresholds"
+        )
         rows.append(_share("Words heard", stream["recall"], stream["recall_interval"], meaning))
     rows += _recall_at(stream)
     low, high = map(rounded, stream["fa_per_hour_interval"])
@@ -143,8 +144,9 @@ def word_rows(metrics: dict[str, Any]) -> list[Row]:
     """Return the measures on single recordings."""
     rows = []
     if words := metrics.get("words"):
-        by = "one voice" if words["voices"] == 1 else f"{words['voices']} voices"
-        meaning = f"of {words['n']} recordings by {by}: the likeliest label is the right one"
+        meaning = (
+            f"of {words['n']} recordings by {voices(words['voices'])}: the likeliest label is the right one"
+        )
         rows.append(_share("Words recognised", words["accuracy"], words["interval"], meaning))
     if near := metrics.get("near_misses"):
         meaning = f"of {near['n']} recordings of words that are none: the likeliest label is a keyword"

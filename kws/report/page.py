@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from kws.evaluation.events import Outcome
 from kws.report import charts, dag, numbers
-from kws.report.advice import advise
+from kws.report.advice import Advice
 from kws.report.headline import duration, rate
 from kws.report.sounds import Excerpt, Shard, Sound, Wrong
 
@@ -34,6 +34,8 @@ class Results:
     network: str
     model_sha256: str
     versions: dict[str, str]
+    advice: list[Advice] = field(default_factory=list)
+    """the gravest first"""
     det: list[dict[str, Any]] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)
     training: list[dict[str, Any]] = field(default_factory=list)
@@ -67,7 +69,6 @@ def render(results: Results) -> str:
         stream=stream,
         words=metrics.get("words"),
         keywords=list(results.thresholds),
-        advice=advise(metrics, list(results.thresholds), results.target_fa_per_hour),
         tiles=numbers.tiles(metrics),
         stream_rows=numbers.stream_rows(stream) if stream else [],
         word_rows=numbers.word_rows(metrics),

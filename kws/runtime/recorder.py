@@ -1,17 +1,16 @@
 """Keeps the audio around events and near misses as WAV files, for people who collect them to retrain."""
 
-import io
 import sys
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from kws.common.terminal import plain
 from kws.common.types import Audio
 from kws.detector import Detector, DetectorSpec, Event
+from kws.recordings.soundfiles import encoded
 from kws.runtime.spotter import Heard
 
 NEAR = 0.6
@@ -69,10 +68,9 @@ class Recorder:
         offset = self._end - len(self._audio)
         audio = self._audio[max(0, first - offset) : max(0, last - offset)]
         path = self._folder / kind / event.label / f"{self._name}_{event.end:08.1f}s_{event.score:.2f}.wav"
-        wav = io.BytesIO()
-        soundfile.write(wav, audio, self._rate, subtype="PCM_16", format="WAV")
+        wav = encoded(audio, self._rate, "WAV")
         try:
-            keep(path, wav.getvalue())
+            keep(path, wav)
         except OSError as error:
             self.failure = error
             print(f"warning: {plain(path)}: {error.strerror}; no more audio is saved", file=sys.stderr)

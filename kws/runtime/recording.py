@@ -12,6 +12,7 @@ from kws.common.errors import UserError
 from kws.common.terminal import plain_json
 from kws.common.types import Audio
 from kws.detector import DetectorSpec, Event
+from kws.recordings.floor import FLOOR
 from kws.runtime.gate import AutomaticGain
 from kws.runtime.kit import Kit
 from kws.runtime.scoring import Gate
@@ -22,8 +23,6 @@ BLOCK_S = 10.0
 """How much of a file is in memory at a time."""
 SHORT = 2.0
 """Decisions in a recording below which it is short: a single word, with little around it or nothing."""
-FLOOR = np.float32(10 ** (-70 / 20))
-"""RMS of a good microphone's self-noise, on which a short recording is laid, as in the evaluation."""
 
 
 @dataclass(frozen=True)

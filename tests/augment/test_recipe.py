@@ -24,12 +24,12 @@ from kws.augment.rooms import align, simulate, taps
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words
 from kws.augment.splits import TRAIN, VAL, partition, split_of
 from kws.augment.voice import change_voice
-from kws.augment.wavs import write_wavs
 from kws.common.errors import UserError
 from kws.params.compose import compose
 from kws.params.sections import Rooms
 from kws.params.whole import load_params
 from kws.recordings.audio import read_audio, to_float
+from kws.report.wavs import write_wavs
 
 ROOMS = Rooms(count=2, size_m=((3, 6), (3, 5), (2.4, 3)), rt60_s=(0.2, 0.5))
 NONE = ROOT / "data/none"

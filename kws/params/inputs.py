@@ -12,7 +12,6 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from kws.params.whole import read_values
-from stages import paths
 
 IGNORED = ("__pycache__", ".partial")
 """Ends of names that DVC ignores too: see .dvcignore."""
@@ -39,12 +38,12 @@ class Inputs:
     files: dict[str, Stamp]
 
 
-def read_stage(name: str) -> Stage:
+def read_stage(name: str, pipeline: Path, params: Path) -> Stage:
     """Read a stage of dvc.yaml, such as `augment@SALIR`; UserError where params.yaml cannot be read."""
     group, _, key = name.partition("@")
-    entry = YAML(typ="safe").load(paths.PIPELINE.read_bytes())["stages"][group]
+    entry = YAML(typ="safe").load(pipeline.read_bytes())["stages"][group]
     body = entry.get("do", entry)
-    values = read_values(paths.PARAMS) | {"key": key, "item": dict.fromkeys(entry.get("matrix", {}), key)}
+    values = read_values(params) | {"key": key, "item": dict.fromkeys(entry.get("matrix", {}), key)}
 
     def filled(texts: list[Any]) -> list[str]:
         plain = [next(iter(text)) if isinstance(text, dict) else text for text in texts]
@@ -53,13 +52,11 @@ def read_stage(name: str) -> Stage:
     return Stage(name, *(filled(body[part]) for part in ("params", "deps", "outs")))
 
 
-def look(stage: Stage) -> Inputs:
+def look(stage: Stage, params: Path) -> Inputs:
     """Return the inputs of a stage as they are now."""
-    values = read_values(paths.PARAMS)
-    params = (
-        values if "params.yaml" in stage.params else {name: _value(values, name) for name in stage.params}
-    )
-    return Inputs(params, {path: stamp for dep in stage.deps for path, stamp in _files(Path(dep))})
+    values = read_values(params)
+    named = values if "params.yaml" in stage.params else {name: _value(values, name) for name in stage.params}
+    return Inputs(named, {path: stamp for dep in stage.deps for path, stamp in _files(Path(dep))})
 
 
 def difference(then: Inputs, now: Inputs) -> str | None:
