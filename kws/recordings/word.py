@@ -4,6 +4,8 @@ Two thresholds as in Rabiner and Sambur, "An Algorithm for Determining the Endpo
 Utterances", Bell System Technical Journal 54 (1975): a high one finds speech, a low one its edges.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,28 @@ MARGIN_S = 0.03
 """Kept on both sides, for onsets and decays below the threshold."""
 CLICK_S, CLICK_GAP_S = 0.1, 0.08
 """A click is at most this long and at least this far from the word."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The words of a recording, and what is doubtful about them."""
+
+    takes: tuple[slice, ...]
+    """samples of each word, in order: several where it was said several times, none where none was found"""
+    doubts: tuple[str, ...]
+    """what to look at, a line each, with times; or why nothing was found"""
+    word_dbfs: float
+    """RMS of the loudest take, dB below full scale"""
+    noise_dbfs: float
+    """RMS of what lies beneath"""
+
+
+def search(audio: Audio, rate: int, longest_s: float) -> Finding:
+    """Return what float32 [samples] hold: words of at most about `longest_s`, said once or several times."""
+    word = find_word(audio, rate, longest_s)
+    level = _level_db(audio, rate)
+    rms = 10 * float(np.log10(np.mean(np.square(audio[word], dtype=np.float64)) + 1e-10))
+    return Finding((word,), (), rms, float(np.quantile(level, 0.1)))
 
 
 def find_word(audio: Audio, rate: int, longest_s: float) -> slice:
