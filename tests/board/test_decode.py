@@ -186,7 +186,7 @@ def test_the_doctor_visits_the_board(project, tmp_path, monkeypatch):
         stale = project / "reports.json"
         stale.write_text('{"simulated": true}')
         again = list(examine("ax630c", load_target(ROOT / "conf", "ax630c"), stale, os.environ))[-1]
-        assert again.says.endswith("uv run dvc repro -f -s benchmark@ax630c")
+        assert again.says.endswith("there; dvc repro -f -s benchmark@ax630c")
         monkeypatch.setenv("KWS_BOARD_AX630C", "unknown")
         assert "its host key is not known" in str(report()["board"])
 
