@@ -88,6 +88,7 @@ def _group(name: str) -> str:
 
 def _read_labels(path: Path, names: set[str], labels: list[str]) -> dict[str, list[Spoken]]:
     spoken: dict[str, list[Spoken]] = {}
+    seen: set[tuple[str, Spoken]] = set()
     for line, row in read_rows(path, HEADER):
         where = f"{path}, line {line}"
         if row["file"] not in names:
@@ -100,5 +101,9 @@ def _read_labels(path: Path, names: set[str], labels: list[str]) -> dict[str, li
             raise UserError(f"{where}: start and end must be seconds, such as 12.5") from error
         if not 0 <= start < end < math.inf:
             raise UserError(f"{where}: start {start:g} and end {end:g}, expected 0 <= start < end")
-        spoken.setdefault(row["file"], []).append(Spoken(row["label"], start, end))
+        said = Spoken(row["label"], start, end)
+        if (row["file"], said) in seen:
+            raise UserError(f"{where}: says again what an earlier line says; remove one of them")
+        seen.add((row["file"], said))
+        spoken.setdefault(row["file"], []).append(said)
     return spoken

@@ -84,6 +84,7 @@ def test_a_folder_or_table_that_does_not_fit_is_named(tmp_path):
         (b"", "expected the columns index,label"),
         (b"index,label\n", "has no rows"),
         (b"index,label\n0\n", "line 2: has no label; expected the columns"),
+        (b"index,label\n0,SI\n1,NO\n0,SI\n", "line 4: index 0 stands in line 2 already"),
         (b"index,label\n../../x,SI\n", r"line 2: index '\.\./\.\./x', expected a number"),
         (b"\x7fELF\xff\0\1", "of a table in UTF-8"),
         (b"index,label\n0," + b"x" * 200_000, "larger than field limit"),

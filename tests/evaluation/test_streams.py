@@ -151,6 +151,7 @@ def test_recordings_without_a_table_hold_no_keyword(folder):
         ("file,label,start,end\nlong.flac,SALIRR,1,2\n", "label SALIRR, expected one of SALIR REPETIR FONDO"),
         ("file,label,start,end\nlong.flac,SALIR,one,2\n", "start and end must be seconds"),
         ("file,label,start,end\nlong.flac,SALIR,1\n", "line 2: has no end"),
+        ("file,label,start,end\n" + 2 * "long.flac,SALIR,1,2\n", "line 3: says again what an earlier line"),
         ("file,label,start,end\nlong.flac,SALIR,2,1\n", "start 2 and end 1, expected 0 <= start < end"),
     ],
 )
