@@ -360,6 +360,16 @@ def test_what_was_not_measured_is_left_out():
     assert "nothing is known" in page
 
 
+@pytest.mark.parametrize(
+    ("kinds", "which"),
+    [(["hit", "miss"], "The stream with most hits"), (["false accept"], "One of the streams")],
+)
+def test_only_a_stream_with_hits_is_called_that_with_most(kinds, which):
+    rows = [{"stream": "a.wav", "time": float(t), "SALIR": 0.1} for t in range(1, 4)]
+    page = render(bare(timeline=rows, outcomes=[outcome(kind, 0.6) for kind in kinds]))
+    assert f"{which}, <code>a.wav</code>" in page
+
+
 def test_streams_without_keywords_have_no_recall():
     silent = {
         k: STREAM[k] for k in ("hours", "fa_per_hour", "fa_per_hour_interval", "per_keyword", "tuning_hours")
