@@ -1,4 +1,4 @@
-"""A stage's parameters, inputs and outputs, as dvc.yaml names them and as they are at one moment.
+"""A stage's parameters and inputs, as dvc.yaml names them and as they are at one moment.
 
 When a stage has ended DVC looks at its inputs again, and records its outputs as made of what it then sees.
 """
@@ -27,7 +27,6 @@ class Stage:
     name: str
     params: list[str]
     deps: list[str]
-    outs: list[str]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def read_stage(name: str, pipeline: Path, params: Path) -> Stage:
         plain = [next(iter(text)) if isinstance(text, dict) else text for text in texts]
         return [re.sub(r"\$\{([\w.]+)\}", lambda match: str(_value(values, match[1])), t) for t in plain]
 
-    return Stage(name, *(filled(body[part]) for part in ("params", "deps", "outs")))
+    return Stage(name, *(filled(body[part]) for part in ("params", "deps")))
 
 
 def look(stage: Stage, params: Path) -> Inputs:
