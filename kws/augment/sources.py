@@ -3,14 +3,22 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from unicodedata import normalize
 
 import numpy as np
 
 from kws.common.errors import UserError
 from kws.common.files import sha256
 from kws.common.types import Audio, Pcm
-from kws.recordings.audio import audio_files, drop_copies, read_audio, read_recording, to_float, to_int16
+from kws.recordings.audio import (
+    audio_files,
+    drop_copies,
+    read_audio,
+    read_recording,
+    some,
+    to_float,
+    to_int16,
+)
+from kws.recordings.names import folders_of, of_voice, unmatched
 from kws.recordings.word import find_word
 
 
@@ -55,13 +63,13 @@ class Sources:
 
 
 def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: float) -> Bank:
-    """Return the words of `<seeds>/<label>/*` and `<voices>/<voice>/<label>.*`, cut out by energy.
+    """Return the words of `<seeds>/<label>/*` and of the voices (see `of_voice`), cut out by energy.
 
     Copies and words longer than `longest_s` are left out with a warning; UserError where nothing remains.
     """
     paths = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
-    spoken = [path for path in audio_files(voices, optional=True) if _spelt(path.stem) == _spelt(label)]
-    paths |= {path: path.relative_to(voices).as_posix() for path in spoken}
+    below = {path: path.relative_to(voices) for path in audio_files(voices, optional=True)}
+    paths |= {path: name.as_posix() for path, name in below.items() if of_voice(name, label)}
     recordings = drop_copies({path: read_recording(path, rate) for path in paths})
     words = {path: audio[find_word(audio, rate, longest_s)] for path, audio in recordings.items()}
     too_long = {path: len(word) / rate for path, word in words.items() if len(word) > longest_s * rate}
@@ -76,14 +84,15 @@ def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: floa
     return _bank({paths[path]: (path, word) for path, word in kept.items()})
 
 
-def warn_of_unused(voices: Path, labels: list[str]) -> None:
-    """Warn of the recordings in `<voices>/<voice>/` that are of none of these labels, in one line."""
-    found = {_spelt(path.stem) for path in audio_files(voices, optional=True)}
-    unused = sorted(found - set(map(_spelt, labels)))
-    if unused:
-        some = ", ".join(unused[:5]) + (", ..." if len(unused) > 5 else "")
-        message = f"{voices}: no label is called {some}, so these recordings are unused"
-        warnings.warn(f"{message}; a voice's file is <LABEL>.wav, spelt as in labels", stacklevel=2)
+def warn_of_unused(seeds: Path, voices: Path, labels: list[str]) -> None:
+    """Warn of recordings that no label uses though they were meant to be, in a line for each folder."""
+    if unused := unmatched(voices, labels):
+        message = f"{voices}: {some(unused)}: no label is called so, and nothing is made of them"
+        warnings.warn(f"{message}; a voice's file is <LABEL>.wav", stacklevel=2)
+    for label in labels:
+        if other := [path.name for path in folders_of(seeds, label) if path.name != label]:
+            message = f"{seeds}: {some(other)}: not used; move what is in it to {label}, which is"
+            warnings.warn(message, stacklevel=2)
 
 
 def read_bank(folder: Path, rate: int) -> Bank:
@@ -96,11 +105,6 @@ def read_bank(folder: Path, rate: int) -> Bank:
 def empty_bank() -> Bank:
     """Return a bank of nothing, for a shard that needs no such source."""
     return Bank(np.zeros(0, np.int16), {}, {})
-
-
-def _spelt(name: str) -> str:
-    """Return a name in one spelling: some systems store an Ñ as an N and a tilde."""
-    return normalize("NFC", name)
 
 
 def _bank(files: dict[str, tuple[Path, Audio]]) -> Bank:

@@ -71,22 +71,46 @@ def test_other_speakers_add_their_recording_of_the_label():
 
 def voice(folder, *names):
     for name in names:
-        (folder / "anna").mkdir(parents=True, exist_ok=True)
-        shutil.copy(SEEDS / "SALIR/000_salir.wav", folder / "anna" / f"{name}.wav")
+        path = folder / "anna" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SEEDS / "SALIR/000_salir.wav", path)
 
 
-def test_a_label_is_found_however_a_system_spells_its_accents(tmp_path):
-    voice(tmp_path / "voices", "SEN\u0303AL")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SEN\u0303AL",
+        "se\u00f1al",
+        "Sen\u0303al_2",
+        "SE\u00d1AL-02",
+        "SE\u00d1AL/1",
+        "sen\u0303al/otra",
+        "SE\u00d1AL (2)",
+    ],
+)
+def test_a_recording_by_a_voice_is_found_however_the_label_is_spelt(tmp_path, name):
+    voice(tmp_path / "voices", name)
     shutil.copytree(SEEDS / "REPETIR", tmp_path / "SE\u00d1AL")
     bank = read_words(tmp_path / "SE\u00d1AL", RATE, 1.0, tmp_path / "voices")
-    assert bank.names[-1] == "anna/SEN\u0303AL.wav"
+    assert bank.names[-1] == f"anna/{name}.wav"
 
 
-def test_recordings_of_voices_that_no_label_uses_are_said_in_one_line(tmp_path):
-    voice(tmp_path, "SALIR", "luz", "SEN\u0303AL", "LUZ2", "LUZ3", "LUZ4")
+def test_recordings_that_no_label_uses_are_said_in_a_line_for_each_folder(tmp_path):
+    voices, seeds = tmp_path / "voices", tmp_path / "seeds"
+    voice(voices, "SALIR", "luz", "SEN\u0303AL", "LUZ2", "LUZ_2", *(f"OTRO{n}" for n in range(6)))
+    for folder in ("SALIR", "luz", "LUZ", "LUZ_2", "OTRO"):
+        (seeds / folder).mkdir(parents=True)
     with pytest.warns(UserWarning) as warned:
-        warn_of_unused(tmp_path, ["SALIR", "SE\u00d1AL", "LUZ"])
-    said = f"{tmp_path}: no label is called LUZ2, LUZ3, LUZ4, luz, so these recordings are unused"
-    assert [str(w.message) for w in warned] == [f"{said}; a voice's file is <LABEL>.wav, spelt as in labels"]
+        warn_of_unused(seeds, voices, ["SALIR", "SE\u00d1AL", "LUZ"])
+    names = ", ".join(f"anna/{name}.wav" for name in ("LUZ2", "OTRO0", "OTRO1", "OTRO2", "OTRO3"))
+    assert [str(w.message) for w in warned] == [
+        f"{voices}: {names} and 2 more: no label is called so, and nothing is made of them;"
+        " a voice's file is <LABEL>.wav",
+        f"{seeds}: LUZ_2, luz: not used; move what is in it to LUZ, which is",
+    ]
     with warnings.catch_warnings(action="error"):
-        warn_of_unused(tmp_path, ["SALIR", "SE\u00d1AL", "luz", "LUZ2", "LUZ3", "LUZ4"])
+        warn_of_unused(
+            tmp_path / "SALIR",
+            voices,
+            ["SALIR", "SE\u00d1AL", "luz", "LUZ2", *(f"OTRO{n}" for n in range(6))],
+        )
