@@ -13,13 +13,12 @@ from kws.recordings.audio import (
     audio_files,
     drop_copies,
     read_audio,
-    read_recording,
     some,
     to_float,
     to_int16,
 )
 from kws.recordings.names import folders_of, of_voice, unmatched
-from kws.recordings.word import find_word
+from kws.recordings.verdict import judge
 
 
 @dataclass(frozen=True)
@@ -62,26 +61,31 @@ class Sources:
         return bank.segment(name, 0, bank.length(name))
 
 
-def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: float) -> Bank:
-    """Return the words of `<seeds>/<label>/*` and of the voices (see `of_voice`), cut out by energy.
-
-    Copies and words longer than `longest_s` are left out with a warning; UserError where nothing remains.
-    """
-    paths = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
+def word_files(label: str, seeds: Path, voices: Path) -> dict[Path, str]:
+    """Return the recordings of a keyword, of `<seeds>/<label>/` and of the voices, each with its name."""
+    files = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
     below = {path: path.relative_to(voices) for path in audio_files(voices, optional=True)}
-    paths |= {path: name.as_posix() for path, name in below.items() if of_voice(name, label)}
-    recordings = drop_copies({path: read_recording(path, rate) for path in paths})
-    words = {path: audio[find_word(audio, rate, longest_s)] for path, audio in recordings.items()}
-    too_long = {path: len(word) / rate for path, word in words.items() if len(word) > longest_s * rate}
-    for path, seconds in too_long.items():
-        message = f"{path}: its word takes {seconds:.2f} s, longer than a clip of {longest_s} s; ignored"
-        warnings.warn(message, stacklevel=2)
-    kept = {path: word for path, word in words.items() if path not in too_long}
-    if not kept:
-        raise UserError(
-            f"{seeds / label}: no word fits in {longest_s} s; record it faster or raise features.clip_s"
-        )
-    return _bank({paths[path]: (path, word) for path, word in kept.items()})
+    return files | {path: name.as_posix() for path, name in below.items() if of_voice(name, label)}
+
+
+def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: float) -> Bank:
+    """Return the words in the recordings of a keyword; several takes in one are several words.
+
+    What is doubtful is warned about. Copies, recordings without a word, and words longer than `longest_s`
+    are left out, with a warning. Raises UserError where a recording cannot be read, or no word remains.
+    """
+    names, words = word_files(label, seeds, voices), dict[str, tuple[Path, Audio]]()
+    verdicts = {path: judge(path, rate, longest_s) for path in names}
+    unlike = drop_copies({path: verdict.samples() for path, verdict in verdicts.items()})
+    for path, audio in unlike.items():
+        for reason in verdicts[path].reasons:
+            message = f"{path}: {reason}{'; ignored' if verdicts[path].problem else ''}"
+            warnings.warn(message, stacklevel=2)
+        for number, word in enumerate(verdicts[path].words, start=1):
+            words[names[path] + (f" take {number}" if number > 1 else "")] = path, audio[word]
+    if not words:
+        raise UserError(f"{seeds / label}: holds no word that can be used (see above); record it again")
+    return _bank(words)
 
 
 def warn_of_unused(seeds: Path, voices: Path, labels: list[str]) -> None:

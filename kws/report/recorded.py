@@ -5,11 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.common.errors import UserError
+from kws.augment.sources import word_files
 from kws.features.logmel import FrontEnd
 from kws.params.sections import Data
-from kws.recordings.audio import audio_files
-from kws.recordings.names import of_voice
 from kws.recordings.verdict import judge
 from kws.report.media import mp3, spectrogram
 from kws.report.numbers import NBSP, signed
@@ -28,27 +26,20 @@ class Recorded:
 
 def recorded(keywords: list[str], data: Data, front_end: FrontEnd, most: int) -> list[Recorded]:
     """Return the recordings of each keyword, `most` of them, evenly spread."""
-    voices = Path(data.voices)
-    spoken = {path: path.relative_to(voices) for path in audio_files(voices, optional=True)}
     found = []
     for label in keywords:
-        own = Path(data.seeds) / label
-        names = {path: path.relative_to(own) for path in audio_files(own)}
-        names |= {path: name for path, name in spoken.items() if of_voice(name, label)}
-        chosen = np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).astype(int))
-        sounds = [_sound(*list(names.items())[i], front_end) for i in chosen]
-        found.append(Recorded(label, len(names), sounds))
+        files = list(word_files(label, Path(data.seeds), Path(data.voices)).items())
+        chosen = np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).astype(int))
+        found.append(Recorded(label, len(files), [_sound(*files[i], front_end) for i in chosen]))
     return found
 
 
-def _sound(path: Path, name: Path, front_end: FrontEnd) -> Sound:
+def _sound(path: Path, name: str, front_end: FrontEnd) -> Sound:
     """Return a recording; UserError where it cannot be read, as when clips were made of it."""
     verdict, rate = judge(path, front_end.sample_rate, front_end.clip_s), front_end.sample_rate
-    audio, finding = verdict.audio, verdict.finding
-    if audio is None or finding is None:
-        raise UserError(verdict.problem or f"{path}: cannot be read")
+    audio = verdict.samples()
     seconds = len(audio) / rate
-    takes = [(take.start / rate, take.stop / rate) for take in verdict.words or finding.takes]
+    takes = [(take.start / rate, take.stop / rate) for take in verdict.words or verdict.takes]
     kind = "word" if verdict.words else "window"
     marks = [Mark(kind, start / seconds, (stop - start) / seconds) for start, stop in takes]
     where = " and ".join(f"{start:.2f} to {stop:.2f}{NBSP}s" for start, stop in takes) or "no word"
@@ -56,6 +47,4 @@ def _sound(path: Path, name: Path, front_end: FrontEnd) -> Sound:
     above = f", {verdict.snr_db:.0f}{NBSP}dB above the noise" if takes else ""
     details = [f"{verdict.state}: {where}", signed(level) + above, *verdict.reasons]
     alt = f"Spectrogram of {name}, {seconds:.1f} s: {verdict.state}"
-    return Sound(
-        name.as_posix(), details, mp3(audio, rate), spectrogram(audio, front_end), alt, marks, verdict.state
-    )
+    return Sound(name, details, mp3(audio, rate), spectrogram(audio, front_end), alt, marks, verdict.state)

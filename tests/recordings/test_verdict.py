@@ -67,8 +67,8 @@ def test_what_reading_warns_of_is_a_doubt_and_no_warning(tmp_path, word):
 def test_a_word_longer_than_a_clip_is_unusable(tmp_path, word):
     found = judged(tmp_path, scene(np.concatenate([word, word]), seconds=4))
     assert (found.state, found.words) == ("unusable", ())
-    assert found.problem.startswith(f"{tmp_path / 'a.wav'}: its word takes 1.")
-    assert "longer than a clip of 1 s" in found.reasons[0]
+    assert found.problem.startswith(f"{tmp_path / 'a.wav'}: its word at 1.2 s takes 1.")
+    assert "longer than a clip of 1.0 s" in found.reasons[0]
 
 
 def test_what_cannot_be_read_is_unusable_and_names_the_file_once(tmp_path):

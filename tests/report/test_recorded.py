@@ -32,7 +32,7 @@ def test_each_recording_has_its_word_marked_and_its_verdict_said(data, front_end
     (luz,) = recorded(["LUZ"], data, front_end, 8)
     assert (luz.label, luz.n) == ("LUZ", 2)
     clear, loud = luz.sounds
-    assert (clear.title, clear.state, loud.state) == ("001.wav", "ok", "doubtful")
+    assert (clear.title, clear.state, loud.state) == ("LUZ/001.wav", "ok", "doubtful")
     (mark,) = clear.marks
     assert mark.kind == "word"
     assert mark.left == pytest.approx(0.25, abs=0.05)
@@ -47,7 +47,7 @@ def test_of_many_some_are_shown_and_the_voices_count(data, front_end):
     many = data.model_copy(update={"seeds": str(ROOT / "data/seeds"), "voices": str(ROOT / "data/voices")})
     (salir,) = recorded(["SALIR"], many, front_end, 3)
     assert (salir.n, len(salir.sounds)) == (11, 3)
-    assert salir.sounds[0].title == "000_salir.wav"
+    assert salir.sounds[0].title == "SALIR/000_salir.wav"
     assert salir.sounds[-1].title == "am_onyx/SALIR.wav"
 
 
