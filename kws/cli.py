@@ -14,6 +14,7 @@ from kws.runtime.cli import HEAR, run, show_version
 from kws.runtime.cli import cli as runtime
 
 PROJECT, BOARD = "Set the project up", "Compiled models and boards"
+RECORD = "Record your own words"
 """What commands are for, in `--help`."""
 
 
@@ -47,6 +48,28 @@ def compose(
     params = write(Path("conf"), Path("params.yaml"), overrides or [])
     if large := cost(params).told_if_large(Path.cwd()):
         typer.echo(f"warning: {large}", err=True)
+
+
+@cli.command(rich_help_panel=RECORD)
+def record(
+    labels: Annotated[list[str] | None, typer.Argument(help="words; params.yaml's if not given")] = None,
+    into: Annotated[Path | None, typer.Option(help="a folder of your own, as my: my/seeds/<LABEL>/")] = None,
+    voice: Annotated[str | None, typer.Option(help="who speaks: <voices>/<name>/<LABEL>.wav")] = None,
+    unseen: Annotated[
+        str | None, typer.Option("--eval", help="who speaks, to measure by: <eval>/words/<LABEL>/<name>.wav")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
+) -> None:
+    """Record words, and then the background, and hear at once what is wrong with them."""
+    from kws.collect.places import choose
+    from kws.collect.record import record as ask
+    from kws.params.whole import load_params
+
+    params = load_params(Path("params.yaml"))
+    try:
+        ask(choose(labels or [], params, into, voice, unseen), params, device, own=into is not None)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 cli.add_typer(runtime)
