@@ -3,7 +3,6 @@
 import codecs
 import os
 import re
-import signal
 import subprocess
 import threading
 import time
@@ -73,7 +72,14 @@ class Terminal:
             variables.pop(name, None)
         ends = {"stdin": self._slave, "stdout": self._slave, "stderr": self._slave}
         words = [str(word) for word in command]
-        self.process = subprocess.Popen(words, **ends, env=variables, cwd=folder, start_new_session=True)
+        self.process = subprocess.Popen(
+            words,
+            **ends,
+            env=variables,
+            cwd=folder,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # Ctrl-C pressed here is a signal there
+        )
         self._seen = Seen()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -94,13 +100,14 @@ class Terminal:
         """The same as one text."""
         return "\n".join(self.lines)
 
+    @property
+    def words(self) -> str:
+        """The same without frames and ends of lines, which may divide a sentence."""
+        return " ".join(re.sub("[╭╮╰╯│─]", " ", self.text).split())
+
     def press(self, keys: str) -> None:
         """Press keys."""
         os.write(self._master, keys.encode())
-
-    def interrupt(self) -> None:
-        """Press Ctrl-C: the terminal makes a signal of it, for a program that it controls."""
-        os.killpg(self.process.pid, signal.SIGINT)
 
     def wait_for(self, text: str, seconds: float = 60) -> str:
         """Wait until a text is seen, and return all that is."""

@@ -24,7 +24,7 @@ def play(audio: Audio, rate: int) -> None:
             audio, rate = soxr.resample(audio, rate, own), own
         library.play(np.repeat(audio[:, None], channels, axis=1), rate, latency=LATENCY_S)
     except (ValueError, library.PortAudioError) as error:
-        raise UserError(f"not played: {' '.join(str(error).split())}; is there a loudspeaker?") from error
+        raise UserError(f"not played; is there a loudspeaker? ({' '.join(str(error).split())})") from error
 
 
 def silence() -> None:

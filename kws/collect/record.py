@@ -42,15 +42,15 @@ class _QuitError(Exception):
     """It is enough."""
 
 
-def record(places: list[Place], params: Params, device: str | None, own: bool) -> None:
+def record(places: list[Place], params: Params, device: str | None, into: Path | None) -> None:
     """Record what a person says in a terminal, and tell on stderr what was kept, whatever ends it.
 
-    `own` says that the places are in a folder of the person's own. Raises UserError where there is no
-    terminal, no microphone, or where the microphone goes away.
+    `into` is the person's own folder, in which the places lie, if there is one. Raises UserError where there
+    is no terminal, no microphone, or where the microphone goes away.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("kws record: asks, and waits for keys; run it in a terminal, without a pipe")
-    hint = [] if own else _shipped(places)
+    hint = [] if into else _shipped(places)
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, signal.default_int_handler)  # as Ctrl-C: all is closed in order
     dialogue = None
@@ -60,7 +60,7 @@ def record(places: list[Place], params: Params, device: str | None, own: bool) -
             dialogue.run(places, hint)
     finally:
         if dialogue:
-            typer.echo(_told(dialogue.kept, places), err=True)
+            typer.echo(_told(dialogue.kept, places, into), err=True)
 
 
 class Dialogue:
@@ -199,8 +199,12 @@ def _shipped(places: list[Place]) -> list[str]:
     return []
 
 
-def _told(kept: list[Path], places: list[Place]) -> str:
-    """Return what there is now, and what is still to be recorded."""
+def _told(kept: list[Path], places: list[Place], into: Path | None) -> str:
+    """Return what there is now, and what is to be done next."""
     missing = [place.label for place in places if not place.taken()]
-    recordings = f"{len(kept)} recording{'' if len(kept) == 1 else 's'} kept"
-    return plain(recordings + (f"; still none of {' '.join(missing)}" if missing else ""))
+    told = f"{len(kept)} recording{'' if len(kept) == 1 else 's'} kept"
+    if missing:
+        told += f"; still none of {' '.join(missing)}"
+    elif into:
+        told += f"; `kws check {into}` looks at all of them, `kws new {into}` makes an experiment of them"
+    return plain(told)

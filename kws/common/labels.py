@@ -34,10 +34,16 @@ def _fits(character: str) -> bool:
     return character.isalnum() or character in "_-" or unicodedata.category(character).startswith("M")
 
 
-def _say(name: str) -> str:
+def better_name(name: str) -> str | None:
+    """Return the nearest name that a label may have, or None where nothing is left of this one."""
     words = "".join(c if _fits(c) else " " for c in unicodedata.normalize("NFC", name)).split()
     better = re.sub(r"^[\W_]+", "", "_".join(words)).rstrip("_-")
-    return f"; write {better}" if better and wrong_name(better) is None else ""
+    return better if better and wrong_name(better) is None else None
+
+
+def _say(name: str) -> str:
+    better = better_name(name)
+    return f"; write {better}" if better else ""
 
 
 class Labelled:
