@@ -59,7 +59,7 @@ def record(
     ] = None,
     device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
 ) -> None:
-    """Record words, and then the background, and hear at once what is wrong with them."""
+    """Record words and the background, and hear at once what is wrong."""
     from kws.collect.places import choose
     from kws.collect.record import record as ask
     from kws.params.whole import load_params
