@@ -30,8 +30,11 @@ class Place:
     def names(self) -> Iterator[Path]:
         """Yield the names that a take can have, in order and without end."""
         for number in count(1):
-            take = f"{self.stem}_{number}" if number > 1 else self.stem
-            yield self.folder / f"{take or f'{number:03}'}.wav"
+            if self.stem is None:
+                name = f"{number:03}"
+            else:
+                name = self.stem if number == 1 else f"{self.stem}_{number}"
+            yield self.folder / f"{name}.wav"
 
     def next(self) -> Path:
         """Return the name that the next take will have."""

@@ -100,6 +100,8 @@ class Dialogue:
         action = self._wait({ENTER: START, "s": SKIP})
         while action in (START, AGAIN):
             audio, lost = self._record(BACKGROUND_S if background else LONGEST_S, not background)
+            self._view.status, self._view.keys = Text("looking for the word" if not background else ""), ""
+            self._picture.show(self._view.render())
             judge = background_take if background else word_take
             take = judge(audio, self._rate, place, self._params.features)
             if lost:
@@ -110,15 +112,14 @@ class Dialogue:
 
     def _record(self, longest_s: float, until_quiet: bool) -> tuple[Audio, bool]:
         """Return float32 [samples], and whether some were lost."""
-        silence()
-        self._view.notes, self._view.status = [], Text()
+        self._view.notes, self._view.status, self._view.keys = [], Text(), ""
         self._microphone.skip()
         overruns, before = self._microphone.faults.overruns, [*self._levels]
         levels, blocks = list[float](), list[Audio]()
         for _ in range(round(LEAD_S / BLOCK_S)):
             self._hear()
         self._keys.forget()
-        self._view.keys = f"Enter {STOP}"
+        self._view.keys = f"Enter {STOP}" + ("   or a second without a sound" if until_quiet else "")
         key, n = None, round(longest_s / BLOCK_S)
         while key != ENTER and len(blocks) < n and not (until_quiet and levels and is_over(before, levels)):
             key = self._hear()
@@ -146,6 +147,7 @@ class Dialogue:
             actions = {ENTER: KEEP, "k": KEEP, "r": AGAIN}
         while True:
             action = self._wait({**actions, "p": PLAY, "s": SKIP})
+            silence()
             if action == PLAY:
                 self._play(take)
             elif action == KEEP:

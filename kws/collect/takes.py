@@ -11,7 +11,7 @@ from kws.collect.places import Place
 from kws.collect.screen import MUTED, Kept
 from kws.common.types import Audio
 from kws.features.logmel import FrontEnd
-from kws.recordings.audio import SILENCE
+from kws.recordings.audio import SILENCE, WORD_LENGTH, WORD_S
 from kws.recordings.verdict import CLIPPED, FULL, decibels, describe
 from kws.runtime.screen import level_dbfs
 
@@ -21,6 +21,8 @@ SPEECH_S, QUIET_S = 0.15, 1.0
 """So much sound and then so long a quiet is a word that has been said."""
 RISE_DB, BELOW_PEAK_DB = 12.0, 25.0
 """Sound is that much louder than the quietest tenth, and at most this below the loudest."""
+SHORT_S = 10.0
+"""A background below it is doubtful."""
 AROUND_S = 0.15
 """Played on both sides of a word."""
 
@@ -62,6 +64,9 @@ def word_take(audio: Audio, rate: int, place: Place, front_end: FrontEnd) -> Tak
     if np.abs(audio).max() < SILENCE:
         return Take(audio, nothing, Kept(place.label, path, 0.0, -120.0, -120.0), [MUTED], False)
     own, seconds = front_end.sample_rate, len(audio) / rate
+    if seconds < WORD_S[0]:
+        note = f"it is {seconds:.2f} s long; {WORD_LENGTH}"
+        return Take(audio, nothing, Kept(place.label, path, 0.0, -120.0, -120.0), [note], False)
     found = describe(path, soxr.resample(audio, rate, own), own, front_end.clip_s, seconds, rate, 1, audio)
     takes = found.finding.takes if found.finding else ()
     if found.problem or not takes or not found.finding:
@@ -75,10 +80,13 @@ def word_take(audio: Audio, rate: int, place: Place, front_end: FrontEnd) -> Tak
 
 def background_take(audio: Audio, rate: int, place: Place, front_end: FrontEnd) -> Take:
     """Judge float32 [samples] that hold no word."""
-    level = np.abs(audio)
-    peak, clipped = float(level.max()), float(np.mean(level >= FULL))
-    notes = [MUTED] if peak < SILENCE else []
+    level, seconds = np.abs(audio), len(audio) / rate
+    peak, clipped, notes = float(level.max()), float(np.mean(level >= FULL)), list[str]()
+    row = Kept(place.label, place.next(), seconds, decibels(peak), level_dbfs(audio))
+    if peak < SILENCE:
+        return Take(audio, slice(0), row, [MUTED], False)
     if clipped > CLIPPED:
         notes.append(f"{clipped:.1%} of its samples are clipped; turn the microphone down")
-    row = Kept(place.label, place.next(), len(audio) / rate, decibels(peak), level_dbfs(audio))
-    return Take(audio, slice(None), row, notes, peak >= SILENCE)
+    if seconds < SHORT_S:
+        notes.append(f"it is only {seconds:.1f} s long; half a minute holds more of what can be heard")
+    return Take(audio, slice(None), row, notes)

@@ -3,6 +3,7 @@
 What is said is played into a null sink of PulseAudio, whose monitor is the microphone.
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import soundfile
 import soxr
 from scipy.signal import correlate
 
-from conftest import RATE, ROOT
+from conftest import RATE, ROOT, SEEDS
 from pulse import pulse
 from terminals import Terminal
 
@@ -108,8 +109,9 @@ def test_a_word_is_asked_for_heard_played_and_kept(tmp_path, sounds, rate, chann
         screen.press("\r")
         screen.wait_for(" 1.5 s")
         screen.press("\r")
-        assert ": fine" in screen.wait_for("p play")
-        screen.press("\r")
+        screen.wait_for("k keep   p play")
+        assert "half a minute holds more" in screen.words
+        screen.press("k")
         shown = screen.end()
         played.terminate()
         played.wait()
@@ -201,6 +203,20 @@ def test_a_muted_microphone_is_said_and_nothing_of_it_can_be_kept(tmp_path, soun
         screen.press("kq")
         assert "0 recordings kept; still none of LUZ FONDO" in screen.end()
     assert not (tmp_path / "my").exists()
+
+
+def test_what_would_lie_beside_the_shipped_recordings_is_said_before(tmp_path, sounds):
+    shutil.copytree(SEEDS, tmp_path / "data/seeds")
+    before = files(tmp_path / "data")
+    with recording(tmp_path, sounds) as (screen, _):
+        screen.wait_for("say ACOPLAR   1 of 8, to data/seeds/ACOPLAR/001.wav")
+        assert "data/seeds holds the shipped example; q, and `--into my`, to keep yours" in screen.words
+        screen.press("s")
+        screen.wait_for("say CANCELAR")
+        screen.press("q")
+        assert "0 recordings kept" in screen.end()
+    assert screen.process.returncode == 0
+    assert files(tmp_path / "data") == before
 
 
 def test_without_a_loudspeaker_it_is_said_and_the_word_is_kept(tmp_path, sounds):
