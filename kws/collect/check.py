@@ -14,7 +14,7 @@ from kws.collect.folders import Folders, wrong_names
 from kws.common.errors import UserError
 from kws.common.parallel import map_blocks
 from kws.evaluation.streams import LABELS
-from kws.recordings.audio import audio_files, is_copy
+from kws.recordings.audio import audio_files, is_copy, some
 from kws.recordings.names import folders_of, of_voice, unmatched, unmatched_folders
 from kws.recordings.soundfiles import open_sound
 from kws.recordings.verdict import SHORT_S, Verdict, judge, measure
@@ -23,8 +23,6 @@ LITTLE_S = 30.0
 """Of background below which it is too little: every clip takes its own stretch of it."""
 BLOCK = 4
 """Recordings that a process judges at a time."""
-TOLD = 5
-"""Names that a line gives; those left over are counted."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,6 @@ def check(folders: Folders, rate: int, clip_s: float) -> Checked:
         *_little(folders, background),
     ]
     return Checked(words, background, others, errors, notes)
-
-
-def some(names: list[str]) -> str:
-    """Return a few names, and how many more there are."""
-    return ", ".join(names[:TOLD]) + (f" and {len(names) - TOLD} more" if len(names) > TOLD else "")
 
 
 def _listed(

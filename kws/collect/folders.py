@@ -8,6 +8,7 @@ from unicodedata import normalize
 from kws.common.errors import UserError
 from kws.common.labels import better_name, same_folder, wrong_name
 from kws.params.whole import Params
+from kws.recordings.audio import LITTER
 
 PARTS = ("voices", "negatives", "rirs", "eval", "streams")
 """Subfolders of a folder of recordings that are no labels: what they are called in `data` of params.yaml."""
@@ -96,4 +97,4 @@ def _rename(path: Path, name: str | None) -> str:
 
 def _counts(path: Path, beside_parts: bool) -> bool:
     """Say whether a folder may be that of a label."""
-    return not path.name.startswith((".", "__")) and not (beside_parts and path.name in PARTS)
+    return not LITTER.fullmatch(path.name) and not (beside_parts and path.name in PARTS)

@@ -18,6 +18,8 @@ from kws.params.compose import compose
 FIRST = "# @package _global_"
 MARK = "# Written by `kws new"
 """So begins the second line of a file that may be written again."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""What Hydra and a shell take as it is."""
 GIT_S = 30.0
 
 
@@ -28,9 +30,14 @@ def experiment_name(folder: Path) -> str:
 
 
 def experiment(folders: Folders, folder: Path, project: Path) -> str:
-    """Return the text of the experiment; paths in the project are relative to it."""
+    """Return the text of the experiment; paths in the project are relative to it.
+
+    Raises UserError for a path that Hydra would read otherwise.
+    """
 
     def shown(path: Path) -> str:
+        if "${" in str(path):
+            raise UserError(f"{path}: Hydra would replace what follows ${{; rename the folder")
         whole = path.resolve()
         inside = whole.is_relative_to(project.resolve())
         return (whole.relative_to(project.resolve()) if inside else whole).as_posix()
@@ -57,6 +64,8 @@ def write_experiment(conf: Path, name: str, text: str) -> Path:
 
     Raises UserError where the file was written by somebody else, or where it would not compose.
     """
+    if not NAME.fullmatch(name):
+        raise UserError(f"--name {name}: expected letters from a to z, digits, _ and -")
     path = conf / "experiment" / f"{name}.yaml"
     if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
         raise UserError(f"{path}: was not written by `kws new`; choose another name: --name {name}_words")

@@ -61,7 +61,7 @@ def _draw(wave: Any, bands: Any, one: Recording, front_end: FrontEnd) -> None:
         aspect="auto",
         extent=(0, seconds, 0, mel.shape[1]),
     )
-    for take in one.verdict.finding.takes if one.verdict.finding else ():
+    for take in one.verdict.takes:
         start, stop = take.start / rate, take.stop / rate
         wave.axvspan(start, stop, color=colour, alpha=0.3)
         for time in (start, stop):

@@ -69,7 +69,7 @@ def _cells(one: Recording, rate: int, gap: str) -> str:
     if verdict.finding:
         noise = f"{verdict.finding.noise_dbfs:.0f}"
         snr = "" if isnan(verdict.snr_db) else f"{verdict.snr_db:.0f}"
-        takes = verdict.words or verdict.finding.takes
+        takes = verdict.words or verdict.takes
         word = f"{takes[0].start / rate:.2f}-{takes[0].stop / rate:.2f}" if takes else "none"
         word += "…" if len(takes) > 1 else ""
     cells = (

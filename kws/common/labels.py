@@ -30,6 +30,11 @@ def same_folder(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
+def without_take(name: str) -> str:
+    """Return a name without the number of a take at its end: `luz_2`, `luz-02`, `luz 2` and `luz (2)`."""
+    return re.sub(r"[ _-]+(\d+|\(\d+\))$", "", name)
+
+
 def _fits(character: str) -> bool:
     return character.isalnum() or character in "_-" or unicodedata.category(character).startswith("M")
 

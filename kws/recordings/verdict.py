@@ -11,18 +11,13 @@ import soxr
 
 from kws.common.errors import UserError
 from kws.common.types import Audio
-from kws.recordings.audio import SILENCE, read_audio, read_recording
+from kws.recordings.audio import CLIPPED, FULL, SILENCE, read_audio, read_recording
 from kws.recordings.soundfiles import open_sound
 from kws.recordings.word import Finding, search
 
-FULL = 0.999
-"""Share of full scale from which on a sample counts as clipped."""
 QUIET_DBFS = -40.0
 """Peak below which a recording is doubtful: the noise of a computer's microphone is 20 dB below that, and
 16-bit samples have few steps left for the quiet sounds of a word."""
-CLIPPED = 0.01
-"""Share of clipped samples above which a recording is doubtful: a few peaks do no harm, but cut tops in every
-vowel add overtones that no other take of the word has."""
 NEAR_DB = 10.0
 """Signal-to-noise ratio below which a recording is doubtful: quiet ends of the word may be lost, and every
 clip that is made of it holds this noise."""
@@ -64,9 +59,20 @@ class Verdict:
         return "doubtful" if self.doubts else "ok"
 
     @property
+    def takes(self) -> tuple[slice, ...]:
+        """Samples of all takes, those too among them that do not fit in a clip."""
+        return self.finding.takes if self.finding else ()
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why it is not ok, a line each that does not name the file."""
         return (self.problem.removeprefix(f"{self.path}: "),) if self.problem else self.doubts
+
+    def samples(self) -> Audio:
+        """Return `audio`, or raise UserError where the file could not be read."""
+        if self.audio is None:
+            raise UserError(self.problem or f"{self.path}: has not been read")
+        return self.audio
 
     @property
     def peak_dbfs(self) -> float:
@@ -126,7 +132,8 @@ def describe(
     peak, clipped = (of(audio if raw is None else raw) for of in (_peak, _clipped))
     problem = None if words else f"{path}: {_why_none(finding, rate, longest_s)}"
     snr = finding.word_dbfs - finding.noise_dbfs
-    doubts = (*finding.doubts, *_doubts(peak, clipped, snr)) if words else ()
+    long = (_too_long(take, rate, longest_s) for take in finding.takes if take not in words)
+    doubts = (*finding.doubts, *long, *_doubts(peak, clipped, snr)) if words else ()
     return Verdict(path, seconds, own_rate, channels, peak, clipped, finding, problem, words, doubts, audio)
 
 
@@ -164,11 +171,13 @@ def _clipped(audio: Audio) -> float:
 def _why_none(finding: Finding, rate: int, longest_s: float) -> str:
     if not finding.takes:
         return finding.doubts[0]
-    shortest = min(take.stop - take.start for take in finding.takes) / rate
-    return (
-        f"its word takes {shortest:.2f} s, longer than a clip of {longest_s:g} s;"
-        " say it faster, or raise features.clip_s"
-    )
+    shortest = min(finding.takes, key=lambda take: take.stop - take.start)
+    return f"{_too_long(shortest, rate, longest_s)}; say it faster, or raise features.clip_s"
+
+
+def _too_long(take: slice, rate: int, longest_s: float) -> str:
+    start, seconds = take.start / rate, (take.stop - take.start) / rate
+    return f"its word at {start:.1f} s takes {seconds:.2f} s, longer than a clip of {longest_s} s"
 
 
 def _doubts(peak: float, clipped: float, snr_db: float) -> list[str]:
