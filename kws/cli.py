@@ -49,6 +49,28 @@ def compose(
         typer.echo(f"warning: {large}", err=True)
 
 
+@cli.command(rich_help_panel=RECORD)
+def record(
+    labels: Annotated[list[str] | None, typer.Argument(help="words; params.yaml's if not given")] = None,
+    into: Annotated[Path | None, typer.Option(help="a folder of your own, as my: my/seeds/<LABEL>/")] = None,
+    voice: Annotated[str | None, typer.Option(help="who speaks: <voices>/<name>/<LABEL>.wav")] = None,
+    unseen: Annotated[
+        str | None, typer.Option("--eval", help="who speaks, to measure by: <eval>/words/<LABEL>/<name>.wav")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
+) -> None:
+    """Record words and the background, and hear at once what is wrong."""
+    from kws.collect.places import choose
+    from kws.collect.record import record as ask
+    from kws.params.whole import load_params
+
+    params = load_params(Path("params.yaml"))
+    try:
+        ask(choose(labels or [], params, into, voice, unseen), params, device, into)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
 BackgroundOption = Annotated[
     str | None, typer.Option("--background", help="the folder with background sound, if not FONDO")
 ]
