@@ -13,13 +13,13 @@ from kws.report.advice import Advice, advise, around
 from kws.report.charts import shown
 from kws.report.headline import columns, headline
 from kws.report.page import Results, render, vega
+from kws.report.recorded import recorded
 from kws.report.sounds import excerpt, listen, outcome_sound, read_outcomes, shard_sounds
 from stages import paths, run
 
-EACH, MOST = 8, 200
-"""Errors in streams to hear on the page: of a kind and keyword, and in all."""
-CLIPS = 6
-"""of each shard to hear"""
+EACH, MOST, CLIPS, RECORDINGS = 8, 200, 6, 8
+"""What to hear on the page: errors in streams, of a kind and keyword and in all; of each label, clips and
+recordings."""
 PACKAGES = ("dvc", "torch", "onnx", "onnxruntime", "numpy")
 
 
@@ -67,6 +67,7 @@ def _results(params: Params, metrics: dict[str, Any], advice: list[Advice]) -> R
         excerpt=excerpt(find(timeline[0]["stream"]), *part, front_end.sample_rate) if part else None,
         wrong=listen(everything, find, on, front_end, EACH, MOST),
         loudest=[outcome_sound(o, [], find(o.stream), on, front_end) for o in read_outcomes(paths.LOUDEST)],
+        recorded=recorded(params.keywords, params.data, front_end, RECORDINGS),
         shards=[shard_sounds(paths.clips(name), CLIPS, front_end) for name in [*params.labels, paths.HARD]],
     )
 

@@ -62,6 +62,10 @@ def restore_argv(monkeypatch):
     monkeypatch.setattr("warnings.showwarning", None)
 
 
+def loud(path, level):
+    soundfile.write(path, np.full(RATE, level), RATE, subtype="FLOAT")
+
+
 def silent(path):
     soundfile.write(path, np.zeros(RATE, np.float32), RATE)
 
@@ -74,8 +78,12 @@ def silent(path):
         ("000_salir.wav", lambda p: p.write_bytes(b"corrupt" * 1000), "cannot be read as audio"),
         ("000_salir.wav", silent, "is silent"),
         ("000_salir.wav", lambda p: p.write_bytes(p.read_bytes()[:-999]), "its header promises"),
-        ("000_salir.wav", lambda p: soundfile.write(p, np.full(RATE, 9.0), RATE, subtype="FLOAT"), "reach 9"),
-        ("letter.doc", lambda p: p.write_text("Dear"), "not a WAV, FLAC or OGG file"),
+        (
+            "000_salir.wav",
+            lambda p: soundfile.write(p, np.full(RATE, 9e30), RATE, subtype="FLOAT"),
+            "reach 9",
+        ),
+        ("letter.wav", lambda p: p.write_text("Dear"), "cannot be read as audio"),
     ],
 )
 def test_an_unusable_recording_is_named(project, name, spoil, says):

@@ -9,10 +9,11 @@ import numpy as np
 
 from kws.common.seeding import rng
 from kws.common.types import Audio, Features, Labels
-from kws.evaluation.voices import by_voice
+from kws.evaluation.voices import by_voice, words_by_voice
 from kws.features.logmel import FrontEnd, features
-from kws.recordings.audio import read_recording
+from kws.recordings.audio import read_recording, some
 from kws.recordings.floor import FLOOR
+from kws.recordings.names import folders_of, unmatched_folders
 from kws.recordings.word import find_word
 
 
@@ -35,10 +36,15 @@ class EvalSet:
 def load_eval_words(folder: Path, labels: list[str], background: str, front_end: FrontEnd) -> EvalSet:
     """Read `words/<LABEL>/*` of each keyword; those without recordings are left out with a warning."""
     clips = {
-        label: list(_read(folder, f"words/{label}", index, front_end))
+        label: list(_read(folder, words_by_voice(folder / "words", label), index, front_end))
         for index, label in enumerate(labels)
         if label != background
     }
+    if unknown := unmatched_folders(folder / "words", list(clips)):
+        warnings.warn(f"{folder}/words: {some(unknown)}: no label is called so; not used", stacklevel=2)
+    for label in clips:
+        if len(names := [path.name for path in folders_of(folder / "words", label)]) > 1:
+            warnings.warn(f"{folder}/words: {' and '.join(names)} are both read as {label}", stacklevel=2)
     if absent := [label for label, found in clips.items() if not found]:
         warnings.warn(
             f"{folder}/words: no recordings of {' '.join(absent)}, so how often they are heard is not known",
@@ -49,7 +55,8 @@ def load_eval_words(folder: Path, labels: list[str], background: str, front_end:
 
 def load_near_misses(folder: Path, labels: list[str], background: str, front_end: FrontEnd) -> EvalSet:
     """Read `near_misses/*`: words that sound like keywords and are none; absent ones are warned about."""
-    clips = list(_read(folder, "near_misses", labels.index(background), front_end))
+    near = by_voice(folder / "near_misses")
+    clips = list(_read(folder, near, labels.index(background), front_end))
     if not clips:
         warnings.warn(f"{folder}/near_misses: no recordings, so near misses are not evaluated", stacklevel=2)
     return _eval_set(clips, front_end)
@@ -86,8 +93,10 @@ class _Clip:
     voice: str
 
 
-def _read(folder: Path, part: str, label: int, front_end: FrontEnd) -> Iterator[_Clip]:
-    for voice, path in by_voice(folder / part):
+def _read(
+    folder: Path, recordings: list[tuple[str, Path]], label: int, front_end: FrontEnd
+) -> Iterator[_Clip]:
+    for voice, path in recordings:
         audio = read_recording(path, front_end.sample_rate)
         word = find_word(audio, front_end.sample_rate, front_end.clip_s)
         clip = centre(audio, word, front_end.clip_samples)

@@ -14,6 +14,7 @@ from kws.evaluation.events import Outcome
 from kws.report import charts, dag, numbers
 from kws.report.advice import Advice
 from kws.report.headline import duration, rate
+from kws.report.recorded import Recorded
 from kws.report.sounds import Excerpt, Shard, Sound, Wrong
 
 HERE = Path(__file__).parent
@@ -48,6 +49,7 @@ class Results:
     loudest: list[Sound] = field(default_factory=list)
     """false accepts where thresholds were chosen"""
     shards: list[Shard] = field(default_factory=list)
+    recorded: list[Recorded] = field(default_factory=list)
 
 
 def render(results: Results) -> str:

@@ -46,6 +46,8 @@ class Sound:
     image: str
     alt: str
     marks: list[Mark]
+    state: str = ""
+    """how it is framed: as ok, doubtful or unusable"""
 
 
 @dataclass(frozen=True)
