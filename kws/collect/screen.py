@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kws.common.terminal import plain
 from kws.common.types import Audio
-from kws.recordings.verdict import FULL
+from kws.recordings.audio import FULL
 from kws.runtime.screen import NAME, QUIETEST_DBFS, bar, level_dbfs
 
 KEPT, NOTES, INNER = 5, 4, 76

@@ -11,8 +11,8 @@ from kws.collect.places import Place
 from kws.collect.screen import MUTED, Kept
 from kws.common.types import Audio
 from kws.features.logmel import FrontEnd
-from kws.recordings.audio import SILENCE, WORD_LENGTH, WORD_S
-from kws.recordings.verdict import CLIPPED, FULL, decibels, describe
+from kws.recordings.audio import CLIPPED, FULL, SILENCE, WORD_LENGTH, WORD_S
+from kws.recordings.verdict import decibels, describe
 from kws.runtime.screen import level_dbfs
 
 BLOCK_S = 0.05
