@@ -247,6 +247,8 @@ def _explain(error: Any) -> str:
             return f"input should be one of {expected}, got {got!r}"
         case "union_tag_not_found":
             return "field required"
+        case "too_short":
+            return f"expected {error['ctx']['min_length']} or more, got {error['ctx']['actual_length']}"
         case "string_type" if isinstance(error["input"], bool | int | float | None):
             word = json.dumps(error["input"])
             return f"YAML reads {word} here, and ON, YES, NULL or 1 are no words to it; put quotes around it"

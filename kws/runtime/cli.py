@@ -171,14 +171,16 @@ def listen_(
         else:
             listeners += [Lines(sys.stdout, json), Warnings(faults)]
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: all is closed in order
+        ended = False
         try:
             with suppress(KeyboardInterrupt):
                 listen(blocks, spotter, listeners, AutomaticGain(rate) if gain else None)
+                ended = True
         finally:
             said = (
                 f"{spotter.windows} windows, one every {spec.rules.hop_ms:g} ms; {faults.overruns} overruns"
             )
-            if from_file and not spotter.windows:
+            if ended and from_file and not spotter.windows:
                 said += f"; it is shorter than one of {spec.window_s:g} s, `kws spot` hears short files"
             typer.echo(said, err=True)
     if recorder and recorder.failure:
@@ -228,6 +230,8 @@ def run(commands: Callable[[], Any]) -> None:
         commands()
     except UserError as error:
         sys.exit(f"error: {plain(error)}")
+    except FileNotFoundError as error:
+        sys.exit(f"error: {plain(error.filename or error)}: no such file or folder; check the path")
     except OSError as error:
         place = f"{plain(error.filename)}: " if error.filename else ""
         sys.exit(f"error: {place}{error.strerror or plain(error)}; check the path and the free space")

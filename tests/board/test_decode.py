@@ -115,7 +115,8 @@ def test_what_moves_the_cursor_does_not_reach_the_terminal(tmp_path, monkeypatch
     message = kws(monkeypatch, "decode", out, "--labels-csv", table, "--labels", "SI,NO")
     assert message.isprintable()
     assert kws(monkeypatch, "decode", out, "--labels", "SI,\x1b[31mNO").isprintable()
-    assert kws(monkeypatch, "decode", tmp_path / "none\x1b[31m.bin").isprintable()
+    message = kws(monkeypatch, "decode", tmp_path / "none\x1b[31m.bin")
+    assert message == f"error: {tmp_path}/none.bin: no such file or folder; check the path"
 
 
 def kws(monkeypatch, *arguments):

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import shutil
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -111,6 +112,8 @@ def test_values_are_typed(tmp_path):
         ("model.kernel=3", r"^model\.kernel: its network or target is not chosen"),
         ("features.n_mels=2", r"features: n_mels is 2, expected 4 to 256"),
         ("labels=[SI,SI,FONDO]", r"labels holds one name twice: SI SI FONDO"),
+        ("labels=[FONDO]", r"labels: expected 2 or more, got 1$"),
+        ("augment.snr_list=[]", r"augment\.snr_list: expected 1 or more, got 0$"),
         ("labels=[SI,NO]", r"background is FONDO, expected one of labels: SI NO"),
         (
             "labels=[../SI,FONDO]",
@@ -169,6 +172,27 @@ def test_words_with_spaces_and_words_that_yaml_takes_for_others(tmp_path):
                 UserError, match=r"labels\.0: YAML reads true here.*labels\.1: YAML reads false"
             ):
                 compose(tmp_path / "conf", tmp_path / "params.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"lr: [1, 2\nepochs: 3", r"^conf/: not YAML \(.*flow sequence.*train/default\.yaml.*line 1"),
+        (b"lr: *x", r"^conf/: not YAML \(.*undefined alias 'x'.*train/default\.yaml.*line 1"),
+        (b'lr: "\x1b[31m', r"^conf/: not YAML \(.*character #x001b.*train/default\.yaml"),
+        (b"lr: \xff", r"^conf/train/default\.yaml: not UTF-8 \(.*byte 0xff"),
+        (b"- 1", r"^conf/: train: input should be an object"),
+        (b"defaults: [none]", r"Could not load 'train/none'\.$"),
+    ],
+)
+def test_a_broken_file_in_conf_is_named_in_one_line(tmp_path, monkeypatch, content, says):
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "conf/train/default.yaml").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=says) as error:
+        compose(Path("conf"), tmp_path / "params.yaml", [])
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "params.yaml").exists()
 
 
 def test_accents_are_composed_letters(tmp_path):

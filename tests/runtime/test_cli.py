@@ -290,7 +290,12 @@ def test_a_word_of_less_than_a_window_is_heard_or_told_of(capsys, models, word, 
     assert all(0 < told["highest"] <= 1 and told["threshold"] == 0.75 for told in scores.values())
     assert "no place" in run(capsys, *spot, "--scores", "--format", "audacity")[0]
     args = ("listen", "--from-file", tmp_path / "word.wav", "--fast", *options(models))
-    assert "shorter than one of 1 s, `kws spot` hears short files" in run(capsys, *args)[2]
+    shorter = "shorter than one of 1 s, `kws spot` hears short files"
+    assert shorter in run(capsys, *args)[2]
+    absent = ("listen", "--from-file", tmp_path / "none.wav", "--fast", *options(models))
+    said, _, err = run(capsys, *absent)
+    assert said == f"error: {tmp_path}/none.wav: no such file; check the path"
+    assert shorter not in err
 
 
 def test_names_of_files_move_no_cursor(capsys, models, stream, tmp_path):
