@@ -50,40 +50,55 @@ def ours(augment: Augment, n: int, sources: Sources) -> float:
         return n / (time.perf_counter() - start)
 
 
+class Plain:
+    """The original generator's transforms: librosa for voice and tempo, scipy for the room."""
+
+    def __init__(self, cfg: Augment, rirs: np.ndarray) -> None:
+        """Read the background, and start the random numbers."""
+        self.cfg, self.rirs, self.random = cfg, rirs, np.random.default_rng(0)
+        self.noises = [librosa.load(path, sr=RATE)[0] for path in sorted((SEEDS / "FONDO").iterdir())]
+
+    def word(self, label: str) -> np.ndarray:
+        """Return a recording, float32 [samples]."""
+        return librosa.load(next((SEEDS / label).iterdir()), sr=RATE)[0]
+
+    def noise(self) -> np.ndarray:
+        """Return a second of one background, float32 [RATE]."""
+        noise = self.noises[self.random.integers(len(self.noises))]
+        offset = self.random.integers(len(noise) - RATE)
+        return noise[offset : offset + RATE]
+
+    def clip(self, audio: np.ndarray) -> np.ndarray:
+        """Return a clip of a word, float32 [RATE]."""
+        cfg, random = self.cfg, self.random
+        if random.random() < cfg.p_stretch:
+            audio = librosa.effects.time_stretch(
+                audio, rate=random.uniform(cfg.stretch_low, cfg.stretch_high)
+            )
+        if random.random() < cfg.p_pitch:
+            steps = random.uniform(-cfg.pitch_semitones, cfg.pitch_semitones)
+            audio = librosa.effects.pitch_shift(audio, sr=RATE, n_steps=steps)
+        if random.random() < cfg.p_reverb:
+            audio = fftconvolve(audio, self.rirs[random.integers(len(self.rirs))])
+        shift = random.uniform(-cfg.max_shift_ms, cfg.max_shift_ms) * RATE / 1000
+        clip = librosa.util.fix_length(audio, size=RATE)
+        if random.random() < cfg.p_shift:
+            clip = np.roll(clip, round(shift))
+        if random.random() < cfg.p_noise:
+            noise = self.noise()
+            gain = np.sqrt(np.mean(clip**2) / np.mean(noise**2) / 10 ** (random.choice(cfg.snr_list) / 10))
+            clip = clip + gain * noise
+        return np.clip(clip, -1, 1)
+
+
 def plain(cfg: Augment, n: int, rirs: np.ndarray) -> float:
-    """Return clips per second of the seed recipe in one plain loop."""
-    random = np.random.default_rng(0)
-    word, _ = librosa.load(next((SEEDS / LABEL).iterdir()), sr=RATE)
-    noises = [librosa.load(path, sr=RATE)[0] for path in sorted((SEEDS / "FONDO").iterdir())]
+    """Return clips per second of the seed recipe in one plain loop, one WAV a clip."""
+    loop = Plain(cfg, rirs)
+    word = loop.word(LABEL)
     with TemporaryDirectory() as folder:
         start = time.perf_counter()
         for index in range(n):
-            audio = word
-            if random.random() < cfg.p_stretch:
-                audio = librosa.effects.time_stretch(
-                    audio, rate=random.uniform(cfg.stretch_low, cfg.stretch_high)
-                )
-            if random.random() < cfg.p_pitch:
-                steps = random.uniform(-cfg.pitch_semitones, cfg.pitch_semitones)
-                audio = librosa.effects.pitch_shift(audio, sr=RATE, n_steps=steps)
-            if random.random() < cfg.p_reverb:
-                audio = fftconvolve(audio, rirs[random.integers(len(rirs))])
-            shift = (
-                random.uniform(-cfg.max_shift_ms, cfg.max_shift_ms)
-                * RATE
-                / 1000
-                * (random.random() < cfg.p_shift)
-            )
-            clip = np.roll(librosa.util.fix_length(audio, size=RATE), round(shift))
-            if random.random() < cfg.p_noise:
-                noise = noises[random.integers(len(noises))]
-                offset = random.integers(len(noise) - RATE)
-                noise = noise[offset : offset + RATE]
-                gain = np.sqrt(
-                    np.mean(clip**2) / np.mean(noise**2) / 10 ** (random.choice(cfg.snr_list) / 10)
-                )
-                clip = clip + gain * noise
-            soundfile.write(Path(folder) / f"{index:05d}.wav", np.clip(clip, -1, 1), RATE)
+            soundfile.write(Path(folder) / f"{index:05d}.wav", loop.clip(word), RATE)
         return n / (time.perf_counter() - start)
 
 

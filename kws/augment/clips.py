@@ -2,9 +2,10 @@
 
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from kws.common.files import replacing
 from kws.common.parallel import map_blocks
 from kws.common.types import Pcm
 
+COLUMNS = tuple(field.name for field in fields(Clip))
 TEXT = ("label", "kind", "split", "source", "source_sha256", "other")
 """Columns written as they are; the others are JSON."""
 _ROWS = TypeAdapter(list[Clip])
@@ -30,12 +32,11 @@ def make_clips(folder: Path, recipe: Recipe) -> None:
     with replacing(folder) as part:
         part.mkdir()
         with (part / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(Clip)], lineterminator="\n")
-            writer.writeheader()
+            file.write(_lines([COLUMNS]))
 
             def audio() -> Iterator[Pcm]:
-                for rows, pcm in map_blocks(partial(render_block, recipe), recipe.n_clips):
-                    writer.writerows(map(_cells, rows))
+                for lines, pcm in map_blocks(partial(_block, recipe), recipe.n_clips):
+                    file.write(lines)
                     yield pcm
 
             write_array(part / "clips.npy", shape, np.int16, audio())
@@ -55,8 +56,21 @@ def read_manifest(path: Path) -> list[Clip]:
         raise UserError(f"{path}: not a manifest of this version; run `dvc repro` again") from error
 
 
-def _cells(row: Clip) -> dict[str, str]:
-    return {name: value if name in TEXT else json.dumps(value) for name, value in asdict(row).items()}
+def _block(recipe: Recipe, indices: range) -> tuple[str, Pcm]:
+    rows, pcm = render_block(recipe, indices)
+    return _lines(map(_cells, rows)), pcm
+
+
+def _lines(rows: Iterable[Sequence[str | float]]) -> str:
+    text = StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _cells(row: Clip) -> list[str | float]:
+    """Return text and numbers, which a CSV holds as they are, and the rest as JSON."""
+    values = (getattr(row, name) for name in COLUMNS)
+    return [value if isinstance(value, str | int | float) else json.dumps(value) for value in values]
 
 
 def _value(name: str, cell: str) -> Any:

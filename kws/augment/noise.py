@@ -1,15 +1,18 @@
 """Noise at a signal-to-noise ratio that is measured where the word is."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
 
 from kws.common.types import Audio
 
 
 def power(audio: Audio) -> float:
-    """Mean square of float32 [samples], in float64."""
-    return float(np.mean(np.square(audio, dtype=np.float64))) if len(audio) else 0.0
+    """Mean square of float32 [samples]."""
+    return float(np.mean(np.square(audio))) if len(audio) else 0.0
 
 
 def add_noise(clip: Audio, noise: Audio, snr_db: float, active: slice) -> Audio:
@@ -21,7 +24,9 @@ def add_noise(clip: Audio, noise: Audio, snr_db: float, active: slice) -> Audio:
     if noise_power == 0:
         return clip
     gain = np.sqrt(power(clip[active]) / noise_power / 10 ** (snr_db / 10))
-    return clip + noise * np.float32(gain)
+    scaled: Audio = noise * np.float32(gain)
+    scaled += clip
+    return scaled
 
 
 def blend(layers: Sequence[Audio], active: slice) -> Audio:
@@ -39,6 +44,15 @@ def coloured(n: int, slope_db: float, rate: int, seed: int) -> Audio:
     white = np.random.default_rng(seed).standard_normal(n, dtype=np.float32)
     if slope_db == 0:
         return white
-    hertz = np.maximum(np.fft.rfftfreq(n, 1 / rate), 20)
-    shape = (hertz / 1000) ** (-slope_db / (20 * np.log10(2)))
-    return np.fft.irfft(np.fft.rfft(white) * shape.astype(np.float32), n).astype(np.float32)
+    shape = np.exp(_octaves(n, rate) * np.float32(-slope_db * np.log(10) / 20))
+    noise: Audio = fft.irfft(fft.rfft(white) * shape, n, overwrite_x=True)
+    return noise
+
+
+@lru_cache(4)
+def _octaves(n: int, rate: int) -> NDArray[np.float32]:
+    """Return how far each bin of `n` samples is above 1 kHz, in octaves; below 20 Hz it is as far as that."""
+    octaves: NDArray[np.float32] = np.log2(np.maximum(np.fft.rfftfreq(n, 1 / rate), 20) / 1000).astype(
+        np.float32
+    )
+    return octaves

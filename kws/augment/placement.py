@@ -1,5 +1,7 @@
 """Where a sound lies in its clip."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from kws.common.types import Audio
@@ -17,10 +19,15 @@ def fade_edges(audio: Audio) -> Audio:
     """Return the audio with both ends faded."""
     n = min(FADE, len(audio) // 2)
     faded = audio.copy()
-    ramp = np.linspace(0, 1, n, endpoint=False, dtype=np.float32)
-    faded[:n] *= ramp
-    faded[len(faded) - n :] *= ramp[::-1]
+    if n:
+        faded[:n] *= _ramp(n)
+        faded[-n:] *= _ramp(n)[::-1]
     return faded
+
+
+@lru_cache
+def _ramp(n: int) -> Audio:
+    return np.linspace(0, 1, n, endpoint=False, dtype=np.float32)
 
 
 def place(audio: Audio, start: int, clip: int) -> Audio:

@@ -1,7 +1,10 @@
 """Every number that makes one clip, drawn before any audio is touched: the clip's row in the manifest."""
 
+from bisect import bisect
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
+from math import ceil, exp, log
 from typing import Literal
 
 import numpy as np
@@ -105,7 +108,7 @@ class Recipe:
             formant = 2 ** (semitones / 12)
         duration = maybe(cfg.p_stretch, cfg.stretch_low, cfg.stretch_high, 1)
         if kind == "speech" or kind == "background":
-            heard = source_length = min(bank.length(source), int(np.ceil(n / duration))) if voiced else n
+            heard = source_length = min(bank.length(source), ceil(n / duration)) if voiced else n
         else:
             source_length = bank.length(source)
             other_length = len(self.sources.word(other)) if other else 0
@@ -119,7 +122,7 @@ class Recipe:
         noise, noise_start = self._noise(random, split)
         snr = float(random.uniform(*cfg.snr_range) if cfg.snr_range else random.choice(cfg.snr_list))
         coloured, eq = random.random() < cfg.p_channel, random.uniform(-cfg.eq_db, cfg.eq_db, EQ_BANDS)
-        low, high = (float(np.exp(random.uniform(*np.log(r)))) for r in (cfg.low_hz, cfg.high_hz))
+        low, high = (exp(random.uniform(log(r[0]), log(r[1]))) for r in (cfg.low_hz, cfg.high_hz))
         return Clip(
             index=index,
             label=self.label,
@@ -152,8 +155,8 @@ class Recipe:
         )
 
     def _kind(self, random: np.random.Generator) -> Kind:
-        total = np.cumsum(list(self.kinds.values()))
-        return list(self.kinds)[int(np.searchsorted(total, random.random() * total[-1], side="right"))]
+        total = list(accumulate(self.kinds.values()))
+        return list(self.kinds)[bisect(total, random.random() * total[-1])]
 
     def _sources(self, random: np.random.Generator, kind: Kind, split: str) -> tuple[Bank, str, str]:
         """Return the bank and file of a clip, and the second word of a joined one."""
@@ -175,8 +178,8 @@ class Recipe:
         names += self._background[split] if cfg.use_fondo_as_noise else []
         count = int(random.integers(1, cfg.max_noises + 1)) if random.random() < cfg.p_noise else 0
         chosen = tuple(_pick(random, names) for _ in range(count))
-        lengths = self.sources.background.offsets
-        starts = [int(random.integers(np.subtract(*lengths[c][::-1]))) if c in lengths else 0 for c in chosen]
+        files = self.sources.background
+        starts = (int(random.integers(files.length(c))) if c in files.offsets else 0 for c in chosen)
         return chosen, tuple(starts)
 
 

@@ -26,7 +26,9 @@ def render(clip: Clip, sources: Sources, rate: int, n: int) -> Pcm:
     audio = place(sound, clip.start, n)
     if clip.noise:
         active = slice(clip.start, clip.start + clip.length)
-        audio = add_noise(audio, blend(_noises(clip, sources, rate, n), active), clip.snr_db, active)
+        noises = _noises(clip, sources, rate, n)
+        noise = blend(noises, active) if len(noises) > 1 else noises[0]
+        audio = add_noise(audio, noise, clip.snr_db, active)
     if clip.eq_db:
         audio = colour(audio, rate, clip.eq_db, clip.low_hz, clip.high_hz)
     if clip.level_dbfs is not None:

@@ -42,8 +42,9 @@ class Bank:
     def segment(self, name: str, start: int, length: int) -> Audio:
         """Return float32 [length] of a file from sample `start` on, repeating a file that is too short."""
         first, stop = self.offsets[name]
-        indices = first + (start + np.arange(length)) % (stop - first)
-        return to_float(self.samples[indices])
+        turns = -(-(start + length) // (stop - first))
+        samples = self.samples[first:stop]
+        return to_float((samples if turns == 1 else np.tile(samples, turns))[start : start + length])
 
 
 @dataclass(frozen=True)

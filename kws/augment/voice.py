@@ -1,10 +1,16 @@
 """Another voice: vocal tract, pitch and duration, each moved on its own."""
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 import python_stretch
 
 from kws.augment.formant import move_formants
 from kws.common.types import Audio
+
+BLOCK_S, INTERVAL_S = 0.064, 0.0256
+"""Signalsmith's window, short enough for consonants, and from one to the next: a sample is in 2.5 of them."""
 
 
 def change_voice(audio: Audio, rate: int, formant: float, semitones: float, duration: float) -> Audio:
@@ -17,9 +23,19 @@ def change_voice(audio: Audio, rate: int, formant: float, semitones: float, dura
     audio = move_formants(audio, rate, formant / 2 ** (semitones / 12))
     if semitones == 0 and duration == 1:
         return audio
-    stretch = python_stretch.Signalsmith.Stretch()
-    stretch.preset(1, rate)
+    stretch = _stretch(rate)
     stretch.setTransposeSemitones(semitones)
     stretch.setTimeFactor(1 / duration)
     changed: Audio = np.asarray(stretch.process(np.ascontiguousarray(audio[None])), np.float32)[0]
     return changed
+
+
+@lru_cache
+def _stretch(rate: int) -> Any:
+    """Return a stretcher, which begins anew with each recording.
+
+    Only to more than twice the duration it would draw random phases, for an even interval.
+    """
+    stretch = python_stretch.Signalsmith.Stretch(0)
+    stretch.configure(1, round(BLOCK_S * rate), 2 * round(INTERVAL_S * rate / 2))
+    return stretch

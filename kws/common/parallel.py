@@ -3,15 +3,28 @@
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TypeVar
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any, TypeVar
 
-from joblib import Parallel, delayed
+from kws.common.errors import UserError
 
 T = TypeVar("T")
 
-BLOCK = 128
+BLOCK = 32
+WORTH_STARTING = 8
+"""Blocks that a worker must have to do where it is a new interpreter, which imports all that it needs."""
+AHEAD = 2
+"""Blocks a worker that are done before their turn, so that memory stays flat where results go slowly."""
+THREADS = Path("/proc/self/task")
+_work: Callable[[range], Any]
+"""What this process does, where it is a worker."""
 
 
 def workers() -> int:
@@ -22,17 +35,49 @@ def workers() -> int:
 def map_blocks(work: Callable[[range], T], n: int, block: int = BLOCK) -> Iterator[T]:
     """Yield work(indices) for consecutive blocks of 0..n-1, in order.
 
-    A handful of blocks is done in this process: starting workers would take longer.
+    Workers are copies of this process where that is safe, for it takes no time. Elsewhere they are new
+    interpreters, and a handful of blocks is done here. Raises UserError where the system kills a worker.
     """
     blocks = [range(start, min(start + block, n)) for start in range(0, n, block)]
-    jobs = min(workers(), len(blocks) // 4)
+    method, least = ("fork", 1) if _has_one_thread() else ("spawn", WORTH_STARTING)
+    jobs = min(workers(), len(blocks) // least)
     if jobs < 2:
         yield from map(work, blocks)
-    else:
-        parallel = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
+        return
+    pool, left = ProcessPoolExecutor(jobs, get_context(method), _begin, (work,)), iter(blocks)
+    try:
         with _interrupts_ignored():
-            results = parallel(delayed(work)(indices) for indices in blocks)
-        yield from results
+            results = deque(pool.submit(_do, indices) for indices in islice(left, AHEAD * jobs))
+        while results:
+            result = results.popleft().result()
+            results.extend(pool.submit(_do, indices) for indices in islice(left, 1))
+            yield result
+    except BrokenProcessPool as error:
+        raise UserError("a worker was killed, as when memory runs out; set KWS_WORKERS=1") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _has_one_thread() -> bool:
+    """Return whether a copy of this process is sound: no other thread can hold a lock in it for ever."""
+    return THREADS.is_dir() and len(list(THREADS.iterdir())) == 1
+
+
+def _begin(work: Callable[[range], Any]) -> None:
+    """Prepare a worker: it keeps what it is to do, and ends when the process that started it does."""
+    global _work
+    _work = work
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _do(indices: range) -> Any:
+    return _work(indices)
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager
