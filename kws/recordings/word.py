@@ -31,6 +31,10 @@ EARLY_S, LATE_S = 0.1, 0.02
 """How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
 LAG_S = 0.1
 """Likeness falls by so much later than the word ends, at most."""
+NEXT_S, CLICK_S = 0.12, 0.05
+"""How near to speech lies what belongs to its word, a vowel before a stop or the release after it; and no click."""
+FADE_S = 0.25
+"""Longest onset or decay between the thresholds where there is no noise."""
 PART = 0.3
 """A sound with a smaller share of all that is like speech is a scrap of it."""
 NEAR_DB = 12
@@ -103,7 +107,7 @@ def search(audio: Audio, rate: int, longest_s: float) -> Finding:
     Sounds with a pause of up to 0.4 s between them that take no longer together are one phrase.
     """
     heard = _listen(audio, rate)
-    sounds = _phrases(_sounds(heard), heard, longest_s)
+    sounds = _phrases(_sounds(heard, longest_s), heard, longest_s)
     word = max(sounds, key=lambda sound: sound.energy)
     noise_dbfs = float(np.median(heard.plain_db[heard.silent]))
     word_dbfs = _rms_db(heard, word.span)
@@ -137,7 +141,7 @@ def search(audio: Audio, rate: int, longest_s: float) -> Finding:
 def find_word(audio: Audio, rate: int, longest_s: float) -> slice:
     """Return the samples of float32 [samples] that are likeliest the word, however doubtful that is."""
     heard = _listen(audio, rate)
-    return max(_phrases(_sounds(heard), heard, longest_s), key=lambda sound: sound.energy).span
+    return max(_phrases(_sounds(heard, longest_s), heard, longest_s), key=lambda sound: sound.energy).span
 
 
 def _listen(audio: Audio, rate: int) -> _Heard:
@@ -149,7 +153,7 @@ def _listen(audio: Audio, rate: int) -> _Heard:
     return _Heard(clean, rate, _level_db(plain, rate), level, likeness[np.minimum(chunk, len(likeness) - 1)])
 
 
-def _sounds(heard: _Heard) -> list[_Sound]:
+def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
     """Return what is like speech, in order, or what is most like it."""
     runs = [
         (start, stop)
@@ -157,16 +161,17 @@ def _sounds(heard: _Heard) -> list[_Sound]:
         if heard.speech[start:stop].max() >= heard.threshold * SURE / SPEECH
     ]
     noise_db = float(np.quantile(heard.level_db[heard.silent], 0.9))
-    sounds = [_sound(heard, group[0][0], group[-1][1], noise_db) for group in _split(runs, round(GAP_S / HOP_S))]
+    sounds = [_sound(heard, group[0][0], group[-1][1], noise_db, longest_s) for group in _split(runs, round(GAP_S / HOP_S))]
     most = max(sound.amount for sound in sounds)
     return [sound for sound in sounds if sound.amount >= PART * most]
 
 
-def _sound(heard: _Heard, start: int, stop: int, noise_db: float) -> _Sound:
+def _sound(heard: _Heard, start: int, stop: int, noise_db: float, longest_s: float) -> _Sound:
     """Return the sound whose likeness to speech rises at one hop and falls at another, with its own edges.
 
     The high threshold lies 25 dB under its loudest moment, or 3 dB over the noise where that is higher; the
-    low one 10 dB under it, or at the noise.
+    low one 10 dB under it, or at the noise. What stands out clearly belongs to it however little it is like
+    speech, if it is near, no click, and they fit into a clip together.
     """
     level = heard.level_db
     first = max(0, start - round(EARLY_S / HOP_S))
@@ -177,9 +182,17 @@ def _sound(heard: _Heard, start: int, stop: int, noise_db: float) -> _Sound:
     loud = first + np.flatnonzero(level[first:last] > high)
     begin = min(int(loud[0]), start)
     end = max(int(loud[-1]) + 1, stop - round(LAG_S / HOP_S), begin + 1)
-    while begin > first and level[begin - 1] > low:
+    runs = _runs(level > max(top - 25, noise_db + CLEAR_DB))
+    for a, b in [*reversed(runs), *runs]:
+        near = max(a - end, begin - b) <= NEXT_S / HOP_S
+        no_click = b - a > CLICK_S / HOP_S or max(a - end, begin - b) <= 0
+        if near and no_click and max(b, end) - min(a, begin) <= longest_s / HOP_S:
+            begin, end = min(a, begin), max(b, end)
+    reach = round(FADE_S / HOP_S) if noise_db < top - 35 else 0
+    first, last = min(first, begin - reach), max(last, end + reach)
+    while begin > max(0, first) and level[begin - 1] > low:
         begin -= 1
-    while end < last and level[end] > low:
+    while end < min(len(level), last) and level[end] > low:
         end += 1
     hop, margin = round(HOP_S * heard.rate), round(MARGIN_S * heard.rate)
     span = slice(max(0, begin * hop - margin), min(len(heard.clean), end * hop + margin))
