@@ -31,6 +31,8 @@ EARLY_S, LATE_S = 0.1, 0.02
 """How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
 LAG_S = 0.1
 """Likeness falls by so much later than the word ends, at most."""
+HIGH_DB, LOW_DB = 25, 35
+"""Under the loudest moment of a word: what lies less far below is speech, and where its onsets and decays end."""
 NEXT_S, CLICK_S = 0.12, 0.05
 """How near to speech lies what belongs to its word, a vowel before a stop or the release after it; and no click."""
 FADE_S = 0.25
@@ -65,10 +67,12 @@ class _Heard:
 
     clean: Audio
     rate: int
+    raw_db: NDArray[np.float64]
+    """level of each hop"""
     plain_db: NDArray[np.float64]
-    """level of each hop, without what lies below a voice"""
+    """the same without what lies below a voice"""
     level_db: NDArray[np.float64]
-    """the same without noise"""
+    """and without noise"""
     speech: NDArray[np.float32]
     """likeness to speech of each hop, 0..1"""
 
@@ -150,7 +154,8 @@ def _listen(audio: Audio, rate: int) -> _Heard:
     level = _level_db(clean, rate)
     likeness = speech.likeness(clean, rate)
     chunk = ((np.arange(len(level)) + 0.5) * HOP_S / speech.CHUNK_S).astype(int)
-    return _Heard(clean, rate, _level_db(plain, rate), level, likeness[np.minimum(chunk, len(likeness) - 1)])
+    per_hop = likeness[np.minimum(chunk, len(likeness) - 1)]
+    return _Heard(clean, rate, _level_db(audio, rate), _level_db(plain, rate), level, per_hop)
 
 
 def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
@@ -173,22 +178,23 @@ def _sound(heard: _Heard, start: int, stop: int, noise_db: float, longest_s: flo
     low one 10 dB under it, or at the noise. What stands out clearly belongs to it however little it is like
     speech, if it is near, no click, and they fit into a clip together.
     """
-    level = heard.level_db
     first = max(0, start - round(EARLY_S / HOP_S))
-    last = min(len(level), stop + round(LATE_S / HOP_S))
-    top = float(median_filter(level, 5, mode="nearest")[first:last].max())
-    high = min(max(top - 25, noise_db + 3), top - 8)
-    low = min(max(top - 35, noise_db), high)
+    last = min(len(heard.speech), stop + round(LATE_S / HOP_S))
+    undisturbed = heard.raw_db[heard.silent].max() < heard.raw_db[first:last].max() - LOW_DB
+    level = heard.raw_db if undisturbed else heard.level_db
+    top = float(level[first:last].max())
+    high = min(max(top - HIGH_DB, noise_db + 3), top - 8)
+    low = min(max(top - LOW_DB, noise_db), high)
     loud = first + np.flatnonzero(level[first:last] > high)
     begin = min(int(loud[0]), start)
     end = max(int(loud[-1]) + 1, stop - round(LAG_S / HOP_S), begin + 1)
-    runs = _runs(level > max(top - 25, noise_db + CLEAR_DB))
+    runs = _runs(level > max(top - HIGH_DB, noise_db + CLEAR_DB))
     for a, b in [*reversed(runs), *runs]:
         near = max(a - end, begin - b) <= NEXT_S / HOP_S
         no_click = b - a > CLICK_S / HOP_S or max(a - end, begin - b) <= 0
         if near and no_click and max(b, end) - min(a, begin) <= longest_s / HOP_S:
             begin, end = min(a, begin), max(b, end)
-    reach = round(FADE_S / HOP_S) if noise_db < top - 35 else 0
+    reach = round(FADE_S / HOP_S) if noise_db < top - LOW_DB else 0
     first, last = min(first, begin - reach), max(last, end + reach)
     while begin > max(0, first) and level[begin - 1] > low:
         begin -= 1
