@@ -27,7 +27,7 @@ SHARED = ROOT.parent / "shared/data"
 RATE = 16000
 LONGEST_S = 1.2
 EDGE_S = 0.08
-TRUTH_DB = 25
+TRUTH_DB = 30
 """A clean word reaches from where it first comes within so much of its loudest 20 ms to where it last does."""
 PEAKS_DBFS = 0, -20, -40
 HUMAN = {
@@ -140,7 +140,7 @@ def hum(random: Random, n: int) -> Audio:
 def rumble(random: Random, n: int) -> Audio:
     """Traffic, wind on the microphone: noise below 80 Hz that swells and falls."""
     slow = np.interp(np.arange(n), np.arange(0, n + 4000, 4000), random.uniform(0.3, 1, len(range(0, n + 4000, 4000))))
-    sos = butter(2, [15, random.uniform(50, 90)], "band", fs=RATE, output="sos")
+    sos = butter(4, [15, random.uniform(50, 90)], "band", fs=RATE, output="sos")
     return (sosfilt(sos, random.standard_normal(n)) * slow).astype(np.float32)
 
 

@@ -9,23 +9,29 @@ from kws.common.types import Audio
 LOWEST_HZ = 130
 """Below are offset, bumps and rumble, and of a man's voice one harmonic at most."""
 FRAME_S = 0.064
+"""Long enough to tell the lines of a hum apart"""
 QUIET = 0.2
 """Share of a recording, at least, in which nobody speaks: its noise is measured there."""
 MORE = 2.5
 """So many times the noise is taken out, because noise does not stay at its mean."""
 LEAST = 0.05
-"""Share of a band that is left in any case, so that what remains sounds like a quiet room."""
+"""Share of each band that is left in any case"""
 
 
-def cleaned(audio: Audio, rate: int) -> Audio:
-    """Return float32 [samples] without offset, rumble, hum and steady noise; nothing moves in time."""
+def without_rumble(audio: Audio, rate: int) -> Audio:
+    """Return float32 [samples] without offset and what lies below `LOWEST_HZ`; nothing moves in time."""
     centred = audio.astype(np.float64) - np.median(audio)
     sections = butter(4, LOWEST_HZ, "high", fs=rate, output="sos")
     high = sosfiltfilt(sections, centred, padlen=min(rate // 10, len(audio) - 1))
+    return high.astype(np.float32)
+
+
+def without_noise(audio: Audio, rate: int) -> Audio:
+    """Return float32 [samples] without the hum and the hiss of its quietest fifth; nothing moves in time."""
     frame = round(FRAME_S * rate)
     if len(audio) < 4 * frame:
-        return high.astype(np.float32)
-    _, _, bands = stft(high, rate, nperseg=frame, noverlap=frame * 3 // 4)
+        return audio
+    _, _, bands = stft(audio, rate, nperseg=frame, noverlap=frame * 3 // 4)
     power = np.abs(bands) ** 2
     total = power.sum(axis=0)
     noise = power[:, total <= np.quantile(total, QUIET)].mean(axis=1, keepdims=True)

@@ -14,11 +14,14 @@ from kws.common.types import Audio
 RATE = 16000
 CHUNK, CONTEXT = 512, 64
 """Samples that the network judges at a time, at its rate, and how many before them it hears again."""
+CHUNK_S = CHUNK / RATE
 LEAD = 16 * CHUNK
 """Faint noise before the recording: the network needs a moment before it knows a word that comes first."""
 FAINT = np.float32(1e-3)
-PEAK = np.float32(0.3)
-"""Of the loudest sound, as the network hears it: it takes what is quiet for noise."""
+LOUD, LIMIT = np.float32(0.1), np.float32(0.5)
+"""RMS of the loudest sounds as the network hears them, which takes what is quiet for noise, and peak of all."""
+WORD = 12
+"""Chunks of the loudest sounds: what is shorter is no word, and may clip."""
 
 
 def likeness(audio: Audio, rate: int) -> NDArray[np.float32]:
@@ -26,11 +29,18 @@ def likeness(audio: Audio, rate: int) -> NDArray[np.float32]:
     heard: Audio = audio if rate == RATE else soxr.resample(audio, rate, RATE)
     n = -(-len(heard) // CHUNK)
     padded = FAINT * np.random.default_rng(0).standard_normal(LEAD + n * CHUNK, np.float32)
-    padded[LEAD : LEAD + len(heard)] += heard * (PEAK / max(np.float32(1e-9), np.abs(heard).max()))
+    padded[LEAD : LEAD + len(heard)] += LIMIT * np.tanh(heard * (_gain(heard, n) / LIMIT))
     chunks = np.lib.stride_tricks.sliding_window_view(np.pad(padded, (CONTEXT, 0)), CONTEXT + CHUNK)[::CHUNK]
     memory = np.zeros((1, 1, 128), np.float32)
     values: NDArray[np.float32] = _network().run(["speech_probs"], {"input": chunks, "h": memory, "c": memory})[0]
     return values.ravel()[LEAD // CHUNK :]
+
+
+def _gain(audio: Audio, n: int) -> np.float32:
+    """Return the factor that makes the loudest chunks LOUD."""
+    whole = np.pad(audio, (0, n * CHUNK - len(audio))).reshape(n, CHUNK)
+    rms = np.sort(np.sqrt(np.mean(whole**2, axis=1)))
+    return LOUD / max(np.float32(1e-6), rms[-min(n, WORD)])
 
 
 @cache

@@ -4,7 +4,7 @@ The edges are those of Rabiner and Sambur, "An Algorithm for Determining the End
 Utterances", Bell System Technical Journal 54 (1975): a high threshold finds speech, a low one its edges.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +12,33 @@ from scipy.ndimage import median_filter
 
 from kws.common.types import Audio
 from kws.recordings import speech
-from kws.recordings.cleaning import cleaned
+from kws.recordings.cleaning import without_noise, without_rumble
+from kws.recordings.takes import alike
 
 Run = tuple[int, int]
-"""From a hop to the one after the last"""
+"""The first hop and the one after the last"""
 
 HOP_S = 0.01
-GAP_S = 0.25
-"""Longest pause inside a word: the closure of a stop consonant and its surroundings."""
-BURST_S = 0.12
-"""A sound unlike speech belongs to the word up to so far from it: the release of a stop, an s."""
 MARGIN_S = 0.03
 """Kept on both sides, for onsets and decays below the threshold."""
-CLICK_S, CLICK_GAP_S = 0.1, 0.08
-"""A click is at most this long and at least this far from the word."""
-HINT = 0.3
-BEFORE, AFTER = 12, 3
-SPEECH = 0.7
-"""Probability from which on a moment is taken for speech."""
+GAP_S, PAUSE_S = 0.25, 0.4
+"""Longest pause inside a word, the closure of a stop consonant and its surroundings; and inside a phrase."""
+SPEECH, SURE = 0.5, 0.7
+"""Likeness from which on a moment belongs to speech, and that a sound reaches somewhere if it is speech."""
+LITTLE = 0.25
+"""Where nothing in a recording is as much like speech, there is none in it."""
+EARLY_S, LATE_S = 0.1, 0.02
+"""How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
+LAG_S = 0.1
+"""Likeness falls by so much later than the word ends, at most."""
+PART = 0.3
+"""A sound with a smaller share of all that is like speech is a scrap of it."""
+NEAR_DB = 12
+"""What is like speech and no more than this quieter than the word could be meant as well."""
+CLEAR_DB = 8
+"""Noise nearer to the word than this makes it doubtful."""
+TOO_NEAR_DB = 12
+"""Noise nearer to the loudest sound than this hides that it is speech."""
 
 
 @dataclass(frozen=True)
@@ -41,90 +50,192 @@ class Finding:
     doubts: tuple[str, ...]
     """what to look at, a line each, with times; or why nothing was found"""
     word_dbfs: float
-    """RMS of the loudest take, dB below full scale"""
+    """RMS of the loudest take, dB below full scale, without what lies below a voice"""
     noise_dbfs: float
     """RMS of what lies beneath"""
 
 
 @dataclass(frozen=True)
-class Sound:
-    """What stands out of the noise and may be a word."""
+class _Heard:
+    """A recording as it is listened to."""
 
-    span: slice
-    """samples"""
-    likeness: float
-    """to speech, the mean of 0..1"""
-    level: float
-    """of its loudest 50 ms, dB"""
-    energy: float
-    """dB"""
+    clean: Audio
+    rate: int
+    plain_db: NDArray[np.float64]
+    """level of each hop, without what lies below a voice"""
+    level_db: NDArray[np.float64]
+    """the same without noise"""
+    speech: NDArray[np.float32]
+    """likeness to speech of each hop, 0..1"""
+
+    @property
+    def threshold(self) -> float:
+        """Likeness from which on a hop belongs to speech: lower where all of it is little like speech."""
+        return SPEECH * min(1.0, float(self.speech.max()) / SURE)
+
+    @property
+    def silent(self) -> NDArray[np.bool_]:
+        """Hops away from all speech, or the quietest tenth where it leaves no silence."""
+        silent = np.ones(len(self.speech), bool)
+        for start, stop in _runs(self.speech >= self.threshold):
+            silent[max(0, start - 20) : stop + 20] = False
+        return silent if silent.sum() >= 20 else self.level_db <= np.quantile(self.level_db, 0.1)
 
 
 @dataclass(frozen=True)
-class Heard:
-    n: int
-    rate: int
-    level: NDArray[np.float64]
-    floor: float
-    speech: NDArray[np.float64]
+class _Sound:
+    """What is like speech, and may be the word."""
 
-
-def listen(audio: Audio, rate: int) -> Heard:
-    clean = cleaned(audio, rate)
-    level = _level_db(clean, rate)
-    p = speech.likeness(clean, rate)
-    at = ((np.arange(len(level)) + 0.5) * HOP_S * speech.RATE / speech.CHUNK).astype(int)
-    return Heard(len(audio), rate, level, float(np.quantile(level, 0.1)), p[np.minimum(at, len(p) - 1)].astype(float))
-
-
-def sounds(h: Heard, longest_s: float) -> list[Sound]:
-    found = []
-    steady = median_filter(h.level, 5, mode="nearest")
-    speaking = _runs(h.speech >= HINT)
-    silent = np.ones(len(h.level), bool)
-    for a, b in speaking:
-        silent[max(0, a - 20) : b + 20] = False
-    floor = float(np.quantile(h.level[silent], 0.9)) if silent.sum() >= 20 else float(np.quantile(h.level, 0.1))
-    spoken = [(a, b) for a, b in speaking if h.speech[a:b].max() >= SPEECH]
-    for group in _split(spoken, round(GAP_S / HOP_S)):
-        region = slice(max(0, group[0][0] - BEFORE), min(len(h.level), group[-1][1] + AFTER))
-        top = steady[region].max()
-        high = min(max(top - 25, floor + 3), top - 8)
-        low = min(max(top - 35, floor), high)
-        inside = np.zeros(len(h.level), bool)
-        inside[region] = True
-        chosen = _runs((h.level > high) & inside)
-        span = _grow(chosen, (h.level > low) & inside, h.rate, h.n)
-        p = np.concatenate([h.speech[a:b] for a, b in chosen])
-        power = np.concatenate([10 ** (h.level[a:b] / 10) for a, b in chosen])
-        found.append(Sound(span, float(np.sum(p * power) / power.sum()), float(top), 10 * np.log10(power.sum())))
-    return found
+    span: slice
+    """samples"""
+    amount: float
+    """of likeness to speech, summed over its hops"""
+    level_db: float
+    """of its loudest 50 ms"""
+    energy: float
+    pause_s: float = 0.0
+    """inside, where it is longer than those of a word"""
 
 
 def search(audio: Audio, rate: int, longest_s: float) -> Finding:
-    """Return what float32 [samples] hold: words of at most about `longest_s`, said once or several times."""
-    h = listen(audio, rate)
-    found = sounds(h, longest_s)
-    if not found:
-        return Finding((), ("nothing",), -100, h.floor)
-    best = max(found, key=lambda s: s.energy)
-    return Finding((best.span,), (), best.level, h.floor)
+    """Return what float32 [samples] hold: words of at most about `longest_s`, said once or several times.
+
+    Sounds with a pause of up to 0.4 s between them that take no longer together are one phrase.
+    """
+    heard = _listen(audio, rate)
+    sounds = _phrases(_sounds(heard), heard, longest_s)
+    word = max(sounds, key=lambda sound: sound.energy)
+    noise_dbfs = float(np.median(heard.plain_db[heard.silent]))
+    word_dbfs = _rms_db(heard, word.span)
+    if heard.speech.max() < LITTLE:
+        return Finding((), (_cause(heard, noise_dbfs),), word_dbfs, noise_dbfs)
+    rivals = [s for s in sounds if s is not word and s.level_db >= word.level_db - NEAR_DB]
+    again = [s for s in rivals if alike(heard.clean[word.span], heard.clean[s.span], rate)]
+    takes = sorted([word, *again], key=lambda sound: sound.span.start)
+    doubts = [
+        f"something else sounds like speech at {_at(rival, rate)}, {_than(rival, word)} the word at "
+        f"{_at(word, rate)}; cut out what is not the word"
+        for rival in rivals
+        if rival not in again
+    ]
+    for take in takes:
+        if take.pause_s:
+            doubts.append(
+                f"there is a pause of {take.pause_s:.2f} s in the word at {_at(take, rate)}; "
+                "if that is two sounds, cut one out"
+            )
+    if heard.speech.max() < SURE:
+        doubts.append(f"the word at {_at(word, rate)} sounds little like speech; listen to it")
+    if word_dbfs - noise_dbfs < CLEAR_DB:
+        doubts.append(
+            f"the noise is only {max(0, word_dbfs - noise_dbfs):.0f} dB below the word at {_at(word, rate)}; "
+            "record it where it is quieter, or nearer to the microphone"
+        )
+    return Finding(tuple(take.span for take in takes), tuple(doubts), word_dbfs, noise_dbfs)
 
 
 def find_word(audio: Audio, rate: int, longest_s: float) -> slice:
-    f = search(audio, rate, longest_s)
-    return f.takes[0] if f.takes else slice(0, len(audio))
+    """Return the samples of float32 [samples] that are likeliest the word, however doubtful that is."""
+    heard = _listen(audio, rate)
+    return max(_phrases(_sounds(heard), heard, longest_s), key=lambda sound: sound.energy).span
 
 
-def _grow(runs: list[Run], above: NDArray[np.bool_], rate: int, n: int) -> slice:
-    """Return the samples from the first run to the last, extended to the low threshold and the margin."""
-    start, stop = runs[0][0], runs[-1][1]
-    while start > 0 and above[start - 1]:
-        start -= 1
-    while stop < len(above) and above[stop]:
-        stop += 1
-    hop, margin = round(HOP_S * rate), round(MARGIN_S * rate)
-    return slice(max(0, start * hop - margin), min(n, stop * hop + margin))
+def _listen(audio: Audio, rate: int) -> _Heard:
+    plain = without_rumble(audio, rate)
+    clean = without_noise(plain, rate)
+    level = _level_db(clean, rate)
+    likeness = speech.likeness(clean, rate)
+    chunk = ((np.arange(len(level)) + 0.5) * HOP_S / speech.CHUNK_S).astype(int)
+    return _Heard(clean, rate, _level_db(plain, rate), level, likeness[np.minimum(chunk, len(likeness) - 1)])
+
+
+def _sounds(heard: _Heard) -> list[_Sound]:
+    """Return what is like speech, in order, or what is most like it."""
+    runs = [
+        (start, stop)
+        for start, stop in _runs(heard.speech >= heard.threshold)
+        if heard.speech[start:stop].max() >= heard.threshold * SURE / SPEECH
+    ]
+    noise_db = float(np.quantile(heard.level_db[heard.silent], 0.9))
+    sounds = [_sound(heard, group[0][0], group[-1][1], noise_db) for group in _split(runs, round(GAP_S / HOP_S))]
+    most = max(sound.amount for sound in sounds)
+    return [sound for sound in sounds if sound.amount >= PART * most]
+
+
+def _sound(heard: _Heard, start: int, stop: int, noise_db: float) -> _Sound:
+    """Return the sound whose likeness to speech rises at one hop and falls at another, with its own edges.
+
+    The high threshold lies 25 dB under its loudest moment, or 3 dB over the noise where that is higher; the
+    low one 10 dB under it, or at the noise.
+    """
+    level = heard.level_db
+    first = max(0, start - round(EARLY_S / HOP_S))
+    last = min(len(level), stop + round(LATE_S / HOP_S))
+    top = float(median_filter(level, 5, mode="nearest")[first:last].max())
+    high = min(max(top - 25, noise_db + 3), top - 8)
+    low = min(max(top - 35, noise_db), high)
+    loud = first + np.flatnonzero(level[first:last] > high)
+    begin = min(int(loud[0]), start)
+    end = max(int(loud[-1]) + 1, stop - round(LAG_S / HOP_S), begin + 1)
+    while begin > first and level[begin - 1] > low:
+        begin -= 1
+    while end < last and level[end] > low:
+        end += 1
+    hop, margin = round(HOP_S * heard.rate), round(MARGIN_S * heard.rate)
+    span = slice(max(0, begin * hop - margin), min(len(heard.clean), end * hop + margin))
+    energy = float(np.sum(10 ** (level[begin:end] / 10)))
+    return _Sound(span, float(heard.speech[start:stop].sum()), top, energy)
+
+
+def _phrases(sounds: list[_Sound], heard: _Heard, longest_s: float) -> list[_Sound]:
+    """Return the sounds with those joined that are said with a pause, and are not the same word twice."""
+    joined = sounds[:1]
+    for sound in sounds[1:]:
+        before = joined[-1]
+        a, b, rate = before.span, sound.span, heard.rate
+        pause_s = (b.start - a.stop) / rate + 2 * MARGIN_S
+        if (
+            pause_s <= PAUSE_S
+            and b.stop - a.start <= longest_s * rate
+            and abs(before.level_db - sound.level_db) <= NEAR_DB
+            and not alike(heard.clean[a], heard.clean[b], rate)
+        ):
+            level = max(before.level_db, sound.level_db)
+            energy, amount = before.energy + sound.energy, before.amount + sound.amount
+            longest = max(pause_s, before.pause_s)
+            joined[-1] = replace(before, span=slice(a.start, b.stop), amount=amount, level_db=level, energy=energy, pause_s=longest)
+        else:
+            joined.append(sound)
+    return joined
+
+
+def _cause(heard: _Heard, noise_dbfs: float) -> str:
+    """Say why nothing was found: what is loudest cannot be told from noise, or is no speech."""
+    level = median_filter(heard.plain_db, 20, mode="nearest")
+    loudest = int(level.argmax())
+    start, stop = (max(0, loudest - 10) * HOP_S, min(len(level), loudest + 10) * HOP_S)
+    over = float(level.max()) - noise_dbfs
+    if over < TOO_NEAR_DB:
+        return (
+            f"the noise is only {over:.0f} dB below the loudest sound, at {start:.2f} to {stop:.2f} s; "
+            "record it where it is quieter, or nearer to the microphone"
+        )
+    return f"nothing in it sounds like speech; the loudest sound is at {start:.2f} to {stop:.2f} s"
+
+
+def _at(sound: _Sound, rate: int) -> str:
+    return f"{sound.span.start / rate:.2f} to {sound.span.stop / rate:.2f} s"
+
+
+def _than(sound: _Sound, word: _Sound) -> str:
+    difference = sound.level_db - word.level_db
+    return f"{abs(difference):.0f} dB {'louder' if difference > 0 else 'quieter'} than"
+
+
+def _rms_db(heard: _Heard, span: slice) -> float:
+    hop = round(HOP_S * heard.rate)
+    level = heard.plain_db[span.start // hop : max(span.start // hop + 1, span.stop // hop)]
+    return 10 * float(np.log10(np.mean(10 ** (level / 10))))
 
 
 def _level_db(audio: Audio, rate: int) -> NDArray[np.float64]:
@@ -146,8 +257,6 @@ def _runs(flags: NDArray[np.bool_]) -> list[Run]:
 
 def _split(runs: list[Run], gap: int) -> list[list[Run]]:
     """Group runs into utterances: those no more than `gap` apart belong together."""
-    if not runs:
-        return []
     groups = [runs[:1]]
     for run in runs[1:]:
         if run[0] - groups[-1][-1][1] <= gap:
