@@ -48,7 +48,7 @@ def _folder(key: str, path: Path) -> None:
     if path.is_dir():
         return
     if other := folders_of(path.parent, path.name) if key == "data.seeds" else []:
-        raise UserError(f"{other[0]}: is of the label {path.name}, which DVC looks for; rename it to {path}")
+        raise UserError(f"{other[0]}: must be called exactly as its label is, for DVC; rename it to {path}")
     queued = Path(os.environ.get("DVC_ROOT", "")).resolve() != Path.cwd().resolve()
     if "DVC_ROOT" in os.environ and queued and not path.is_absolute():
         top = path.parts[0]

@@ -161,8 +161,8 @@ def test_recordings_that_no_label_uses_are_said_once(project, capsys):
         assert run("hard") is None
     said = capsys.readouterr().err.splitlines()
     assert [line for line in said if "salir2" in line] == [
-        f"warning: {project}/voices: no label is called salir2, so these recordings are unused; "
-        "a voice's file is <LABEL>.wav, spelt as in labels"
+        f"warning: {project}/voices: anna/salir2.wav: no label is called so; not used, "
+        "a voice's file is <LABEL>.wav"
     ]
 
 
@@ -504,6 +504,14 @@ def test_check_names_a_folder_that_is_missing(checked, missing, says):
     assert says in message
     assert message.endswith("`kws compose` brings back the params.yaml of conf/")
     assert not (checked / "data/checked").exists()
+
+
+def test_check_says_how_a_label_s_folder_must_be_called(checked):
+    """DVC looks for it by its exact name."""
+    (checked / "seeds/SALIR").rename(checked / "seeds/Salir")
+    if not (checked / "seeds/SALIR").is_dir():  # where case matters
+        said = f"error: {checked}/seeds/Salir: must be called exactly as its label is, for DVC"
+        assert run("check") == f"{said}; rename it to {checked}/seeds/SALIR"
 
 
 def test_a_queued_experiment_says_why_it_lacks_a_folder(checked, monkeypatch):

@@ -91,8 +91,8 @@ def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: floa
 def warn_of_unused(seeds: Path, voices: Path, labels: list[str]) -> None:
     """Warn of recordings that no label uses though they were meant to be, in a line for each folder."""
     if unused := unmatched(voices, labels):
-        message = f"{voices}: {some(unused)}: no label is called so, and nothing is made of them"
-        warnings.warn(f"{message}; a voice's file is <LABEL>.wav", stacklevel=2)
+        message = f"{voices}: {some(unused)}: no label is called so; not used"
+        warnings.warn(f"{message}, a voice's file is <LABEL>.wav", stacklevel=2)
     for label in labels:
         if other := [path.name for path in folders_of(seeds, label) if path.name != label]:
             message = f"{seeds}: {some(other)}: not used; move what is in it to {label}, which is"

@@ -47,8 +47,12 @@ def read_streams(
 
     Every second group is for tuning, counted among its like (those that say keywords, those that do not,
     backgrounds), so that each half has its share. A file's stem is its condition, unless all share one.
-    Raises UserError for a table that names unknown labels, absent files or times that are none.
+    Raises UserError for a table that names unknown labels, absent files or times that are none, and for one
+    of another name, without which all that is said would count as false accepts.
     """
+    for table in sorted([*folder.rglob("*.csv"), *folder.rglob("*.tsv")]):
+        if table != folder / LABELS:
+            raise UserError(f"{table}: what is said is read from {folder / LABELS} alone; rename or move it")
     files = audio_files(folder, optional=True, besides=(LABELS,))
     names = {path.relative_to(folder).as_posix(): path for path in files}
     spoken = _read_labels(folder / LABELS, set(names), labels) if (folder / LABELS).is_file() else {}

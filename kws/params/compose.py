@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from dvc.utils.hydra import compose_and_dump
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from kws.common.errors import UserError
 from kws.common.files import replacing
@@ -24,7 +25,12 @@ def compose(conf: Path, output: Path, overrides: list[str]) -> Params:
         composed = Path(folder) / "params.yaml"
         try:
             compose_and_dump(composed, str(conf.absolute()), None, "config", "", overrides)
-        except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError for `model=null`
+        except (
+            HydraException,
+            OmegaConfBaseException,
+            YAMLError,
+            ValueError,
+        ) as error:  # ValueError for `model=null`
             raise UserError(_explain(error)) from error
         params = load_params(composed, "conf/")
         with replacing(output) as partial:

@@ -132,8 +132,7 @@ def test_recordings_that_no_label_uses_are_said_in_a_line_for_each_folder(tmp_pa
         warn_of_unused(seeds, voices, ["SALIR", "SE\u00d1AL", "LUZ"])
     names = ", ".join(f"anna/{name}.wav" for name in ("LUZ2", "OTRO0", "OTRO1", "OTRO2", "OTRO3"))
     assert [str(w.message) for w in warned] == [
-        f"{voices}: {names} and 2 more: no label is called so, and nothing is made of them;"
-        " a voice's file is <LABEL>.wav",
+        f"{voices}: {names} and 2 more: no label is called so; not used, a voice's file is <LABEL>.wav",
         f"{seeds}: LUZ_2, luz: not used; move what is in it to LUZ, which is",
     ]
     with warnings.catch_warnings(action="error"):

@@ -50,6 +50,21 @@ def test_what_is_not_there_is_said_and_left_out(tmp_path, params, word):
         assert len(load_near_misses(tmp_path, params.labels, "FONDO", params.features)) == 0
 
 
+def test_words_are_found_however_their_folder_is_spelt_and_others_named(tmp_path, params, word):
+    for name in ("acoplar/me.wav", "ACOPLAR_2/me.wav", "Cancelar/me.wav", "Salida/me.wav", "a.wav"):
+        (tmp_path / "words" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "words" / name, word, RATE)
+    with pytest.warns(UserWarning) as warned:
+        words = load_eval_words(tmp_path, LABELS, "FONDO", params.features)
+    assert words.files == ["words/ACOPLAR_2/me.wav", "words/acoplar/me.wav", "words/Cancelar/me.wav"]
+    assert list(words.labels) == [0, 0, 1]
+    assert set(words.voices) == {"me"}
+    assert [str(w.message) for w in warned] == [
+        f"{tmp_path}/words: Salida, a.wav: no label is called so; not used",
+        f"{tmp_path}/words: ACOPLAR_2 and acoplar are both read as ACOPLAR",
+    ]
+
+
 @pytest.mark.parametrize(
     ("word", "first"), [(slice(10, 20), 5), (slice(0, 4), -8), (slice(90, 100), 85), (slice(20, 60), 30)]
 )

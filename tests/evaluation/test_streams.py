@@ -164,7 +164,7 @@ def test_a_wrong_table_is_one_clear_line(folder, text, says):
 
 def test_other_tables_are_not_overlooked(folder):
     (folder / "label.csv").write_text("")
-    with pytest.raises(UserError, match=r"label.csv: not a WAV"):
+    with pytest.raises(UserError, match=r"label\.csv: what is said is read from .*labels\.csv alone; rename"):
         read_streams(folder, LABELS, "FONDO")
 
 

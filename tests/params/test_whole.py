@@ -117,6 +117,7 @@ def test_values_are_typed(tmp_path):
             r"labels\.0: a label has letters, digits, _ and -.*; write SI, got '\.\./SI'",
         ),
         ("labels=[Luz,LUZ,FONDO]", r"labels Luz and LUZ are one folder on Windows and macOS"),
+        ("labels=[SI_2,SI,FONDO]", r"a recording called SI_2 is a take of SI; rename the label SI_2"),
         ("labels=[TRUE,FONDO]", r"labels\.0: YAML reads true here, and ON, .*; put quotes around it"),
         ("labels=[1,FONDO]", r"labels\.0: YAML reads 1 here, .*; put quotes around it"),
         ("labels=[LUZ,MÚSICA,FONDO]", r"""accents need .*: 'labels=\[LUZ,"MÚSICA",FONDO\]'$"""),
@@ -169,6 +170,54 @@ def test_words_with_spaces_and_words_that_yaml_takes_for_others(tmp_path):
                 UserError, match=r"labels\.0: YAML reads true here.*labels\.1: YAML reads false"
             ):
                 compose(tmp_path / "conf", tmp_path / "params.yaml", [])
+
+
+def with_labels(tmp_path, written):
+    """Copy conf/ with other labels, as they stand in the file."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    text = (tmp_path / "conf/config.yaml").read_text()
+    start, end = text.index("labels: ["), text.index("\nbackground")
+    (tmp_path / "conf/config.yaml").write_text(f"{text[:start]}labels: {written}{text[end:]}")
+    return tmp_path / "conf"
+
+
+TRAPS = [
+    "ON",
+    "off",
+    "Yes",
+    "NO",
+    "null",
+    "~",
+    "7",
+    "007",
+    "0x1F",
+    "1_000",
+    "1.5",
+    "1e3",
+    "12:30",
+    ".inf",
+    ".nan",
+]
+
+
+@pytest.mark.parametrize("word", TRAPS)
+def test_a_word_that_yaml_takes_for_something_else_wants_quotes(tmp_path, word):
+    with pytest.raises(UserError, match=r"^conf/: labels\.0: YAML reads .* here, .*; put quotes around it$"):
+        compose(with_labels(tmp_path, f"[{word}, FONDO]"), tmp_path / "params.yaml", [])
+
+
+@pytest.mark.parametrize("word", ["y", "N", "2024-01-01", "'ON'", '"1e3"'])
+def test_a_word_that_yaml_leaves_alone_is_a_label(tmp_path, word):
+    params = compose(with_labels(tmp_path, f"[{word}, FONDO]"), tmp_path / "params.yaml", [])
+    assert params.labels[0] == load_params(tmp_path / "params.yaml").labels[0] == word.strip("'\"")
+
+
+@pytest.mark.parametrize("written", ["[LUZ, FONDO", "[@a, FONDO]", "[=, FONDO]", "[LUZ: FONDO"])
+def test_what_is_no_yaml_is_one_line_that_says_where(tmp_path, written):
+    with pytest.raises(UserError, match=r"config\.yaml") as caught:
+        compose(with_labels(tmp_path, written), tmp_path / "params.yaml", [])
+    assert str(caught.value).isprintable()
+    assert not (tmp_path / "params.yaml").exists()
 
 
 def test_accents_are_composed_letters(tmp_path):
