@@ -14,6 +14,7 @@ from kws.common.labels import same_folder, wrong_name
 from kws.params.sections import Data
 from kws.params.whole import Params
 from kws.recordings.audio import SUFFIXES
+from kws.recordings.names import is_named
 
 EMPTY = Path("data/none")
 """What stands for no folder in params.yaml."""
@@ -41,10 +42,13 @@ class Place:
         return next(path for path in self.names() if not os.path.lexists(path))
 
     def taken(self) -> bool:
-        """Say whether there is a recording already, whatever its format and number."""
-        take = re.compile(rf"{re.escape(self.stem)}([_-]\d+)?" if self.stem else r"[^.].*", re.DOTALL)
-        files = self.folder.iterdir() if self.folder.is_dir() else ()
-        return any(p.suffix.lower() in SUFFIXES and take.fullmatch(normalize("NFC", p.stem)) for p in files)
+        """Say whether there is a recording already, whatever its format, its number and its spelling."""
+        found = (path.relative_to(self.folder) for path in self.folder.rglob("[!.]*"))
+        return any(
+            self.stem is None or any(is_named(name, self.stem) for name in (*path.parts[:-1], path.stem))
+            for path in found
+            if path.suffix.lower() in SUFFIXES
+        )
 
 
 def choose(
@@ -66,11 +70,11 @@ def choose(
         keywords = [Place(label, folder, label) for label in spoken]
     elif unseen is not None:
         folder = _folder("eval", params.data, into) / "words"
-        keywords = [Place(label, folder / label, _speaker("--eval", unseen)) for label in spoken]
+        keywords = [Place(label, _below(folder, label), _speaker("--eval", unseen)) for label in spoken]
     else:
         folder = _folder("seeds", params.data, into)
-        keywords = [Place(label, folder / label) for label in spoken]
-        background = Place(params.background, folder / params.background)
+        keywords = [Place(label, _below(folder, label)) for label in spoken]
+        background = Place(params.background, _below(folder, params.background))
         if not named:
             every = [*keywords, background]
             return [place for place in every if not place.taken()] or every
@@ -94,6 +98,13 @@ def _spelt(wanted: list[str], params: Params) -> list[str]:
     if len(set(map(same_folder, labels))) < len(labels):
         raise UserError(f"{' '.join(labels)}: two of these are one folder on Windows and macOS; rename one")
     return labels
+
+
+def _below(folder: Path, label: str) -> Path:
+    """Return the folder of a label: where there is one in another spelling, that one."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    same = [path for path in found if path.is_dir() and same_folder(path.name) == same_folder(label)]
+    return same[0] if same and folder / label not in same else folder / label
 
 
 def _speaker(option: str, name: str) -> str:

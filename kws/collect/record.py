@@ -165,8 +165,10 @@ class Dialogue:
 
     def _play(self, take: Take) -> None:
         """Play what was found, or say why not."""
+        audio = take.audio[take.played]
         try:
-            play(take.audio[take.played], self._rate)
+            if len(audio):
+                play(audio, self._rate)
         except UserError as error:
             self._view.notes = [*take.notes, str(error)]
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kws.common.terminal import plain
 from kws.common.types import Audio
-from kws.recordings.verdict import FULL
+from kws.recordings.audio import FULL
 from kws.runtime.screen import NAME, QUIETEST_DBFS, bar, level_dbfs
 
 KEPT, NOTES, INNER = 5, 4, 76
@@ -32,7 +32,8 @@ class Kept:
     seconds: float
     """of the word, or of the whole background"""
     peak_dbfs: float
-    noise_dbfs: float
+    snr_db: float | None = None
+    """how far the word is above the noise"""
 
 
 @dataclass
@@ -90,10 +91,11 @@ class View:
 
 
 def _table(kept: list[Kept]) -> list[Text]:
-    heading = f"{'kept':{NAME}}{'length':>7}{'peak':>8}{'noise':>8}   file"
+    heading = f"{'kept':{NAME}}{'length':>7}{'peak':>8}{'SNR':>6}   file"
     return [Text(heading, "bright_black"), *map(_row, kept)] if kept else []
 
 
 def _row(kept: Kept) -> Text:
-    numbers = f"{kept.seconds:6.2f}s{kept.peak_dbfs:8.1f}{kept.noise_dbfs:8.1f}   {plain(kept.path)}"
+    snr = "" if kept.snr_db is None else f"{kept.snr_db:.0f}"
+    numbers = f"{kept.seconds:5.2f} s{kept.peak_dbfs:8.1f}{snr:>6}   {plain(kept.path)}"
     return Text.assemble((set_cell_size(kept.label, NAME - 1) + " ", "bold"), (numbers, "green"))

@@ -11,9 +11,8 @@ from kws.collect.places import Place
 from kws.collect.screen import MUTED, Kept
 from kws.common.types import Audio
 from kws.features.logmel import FrontEnd
-from kws.recordings.audio import SILENCE, WORD_LENGTH, WORD_S
-from kws.recordings.verdict import CLIPPED, FULL, decibels, describe
-from kws.runtime.screen import level_dbfs
+from kws.recordings.audio import CLIPPED, FULL, SILENCE, WORD_LENGTH, WORD_S
+from kws.recordings.verdict import decibels, describe
 
 BLOCK_S = 0.05
 """Between two looks at the level."""
@@ -53,28 +52,30 @@ class Take:
         if not self.usable:
             return Text("cannot be used", "bold red")
         row = self.row
-        numbers = f"{row.seconds:.2f} s, peak {row.peak_dbfs:.1f} dBFS, noise {row.noise_dbfs:.1f} dBFS: "
+        numbers = f"{row.seconds:.2f} s, peak {row.peak_dbfs:.1f} dBFS"
+        if row.snr_db is not None:
+            numbers += f", {row.snr_db:.0f} dB above the noise"
         said, style = ("doubtful", "bold yellow") if self.notes else ("fine", "bold green")
-        return Text(numbers + said, style)
+        return Text(f"{numbers}: {said}", style)
 
 
 def word_take(audio: Audio, rate: int, place: Place, front_end: FrontEnd) -> Take:
     """Judge float32 [samples] in which a word is looked for."""
     path, nothing = place.next(), slice(0)
     if np.abs(audio).max() < SILENCE:
-        return Take(audio, nothing, Kept(place.label, path, 0.0, -120.0, -120.0), [MUTED], False)
+        return Take(audio, nothing, Kept(place.label, path, 0.0, -120.0), [MUTED], False)
     own, seconds = front_end.sample_rate, len(audio) / rate
     if seconds < WORD_S[0]:
         note = f"it is {seconds:.2f} s long; {WORD_LENGTH}"
-        return Take(audio, nothing, Kept(place.label, path, 0.0, -120.0, -120.0), [note], False)
+        return Take(audio, nothing, Kept(place.label, path, 0.0, -120.0), [note], False)
     found = describe(path, soxr.resample(audio, rate, own), own, front_end.clip_s, seconds, rate, 1, audio)
     takes = found.finding.takes if found.finding else ()
     if found.problem or not takes or not found.finding:
-        row = Kept(place.label, path, 0.0, found.peak_dbfs, level_dbfs(audio))
+        row = Kept(place.label, path, 0.0, found.peak_dbfs)
         return Take(audio, slice(None), row, list(found.reasons), False)
     first, last, around = (round(n * rate) for n in (takes[0].start / own, takes[-1].stop / own, AROUND_S))
     longest = max(word.stop - word.start for word in found.words) / own
-    row = Kept(place.label, path, longest, found.peak_dbfs, found.finding.noise_dbfs)
+    row = Kept(place.label, path, longest, found.peak_dbfs, found.snr_db)
     return Take(audio, slice(max(0, first - around), last + around), row, list(found.reasons))
 
 
@@ -82,7 +83,7 @@ def background_take(audio: Audio, rate: int, place: Place, front_end: FrontEnd) 
     """Judge float32 [samples] that hold no word."""
     level, seconds = np.abs(audio), len(audio) / rate
     peak, clipped, notes = float(level.max()), float(np.mean(level >= FULL)), list[str]()
-    row = Kept(place.label, place.next(), seconds, decibels(peak), level_dbfs(audio))
+    row = Kept(place.label, place.next(), seconds, decibels(peak))
     if peak < SILENCE:
         return Take(audio, slice(0), row, [MUTED], False)
     if clipped > CLIPPED:

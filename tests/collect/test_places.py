@@ -82,8 +82,10 @@ def test_without_labels_those_without_a_recording_are_asked_for_or_else_all(fold
     assert labels() == ["MÚSICA", "FONDO"]
     touch("my/seeds/FONDO/001.wav", "my/seeds/MÚSICA/001.wav")
     assert labels() == every
-    touch(f"my/voices/maria/{normalize('NFD', 'MÚSICA')}_2.flac", "my/voices/maria/LUZON.wav")
+    touch(f"my/voices/maria/{normalize('NFD', 'música')}_2.flac", "my/voices/maria/LUZON.wav")
     assert labels("maria", None) == ["LUZ"]
+    touch("my/voices/ana/luz/first.mp3")
+    assert labels("ana", None) == ["MÚSICA"]
     touch("my/eval/words/LUZ/tom-3.wav", "my/eval/words/MÚSICA/tommy.wav")
     assert labels(None, "tom") == ["MÚSICA"]
 
@@ -103,6 +105,13 @@ def test_labels_are_spelt_as_in_params_yaml_or_composed(folder, few):
     wanted = ["luz", normalize("NFD", "música"), normalize("NFD", "CAFÉ")]
     found = [place.label for place in choose(wanted, few, MY, "maria", None)]
     assert found == ["LUZ", "MÚSICA", normalize("NFC", "CAFÉ")]
+
+
+def test_a_folder_in_another_spelling_is_not_doubled(folder, few):
+    touch("my/seeds/Luz/001.wav")
+    assert shown(choose(["LUZ"], few, MY, None, None))[0] == "my/seeds/Luz/002.wav"
+    touch("my/seeds/LUZ/001.wav")
+    assert shown(choose(["luz"], few, MY, None, None))[0] == "my/seeds/LUZ/002.wav"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def picture(view, last=False):
 
 
 def kept(number, label="LUZ"):
-    return Kept(label, Path(f"my/seeds/{label}/{number:03}.wav"), 0.62, -6.0, -58.1)
+    return Kept(label, Path(f"my/seeds/{label}/{number:03}.wav"), 0.62, -6.0, 52.1)
 
 
 def test_it_is_as_high_and_as_wide_whatever_is_in_it():
@@ -50,7 +50,7 @@ def test_the_last_ones_kept_are_shown_and_all_of_them_in_the_end():
 def test_columns_stand_under_their_heading():
     view = View("Mic", kept=[kept(1), kept(2, "MÚSICA")])
     heading, first, second = picture(view, last=True)[1:4]
-    for name, value in (("length", "0.62s"), ("peak", "-6.0"), ("noise", "-58.1")):
+    for name, value in (("length", "0.62 s"), ("peak", "-6.0"), ("SNR", "52")):
         end = heading.index(name) + len(name)
         assert first[:end].endswith(value)
         assert second[:end].endswith(value)

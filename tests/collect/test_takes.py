@@ -77,6 +77,8 @@ def test_a_good_take_has_numbers_and_its_word_is_played(word, front_end, place):
     assert take.notes == []
     assert take.summary().plain.endswith(": fine")
     assert take.row.seconds == pytest.approx(len(word) / RATE, abs=0.15)
+    assert take.row.snr_db is not None
+    assert take.row.snr_db > 20
     assert 0.7 * OWN < take.played.start < 1.05 * OWN
     assert (1.0 + len(word) / RATE) * OWN - 0.1 * OWN < take.played.stop < 2.3 * OWN
 
@@ -97,17 +99,18 @@ def test_zeros_are_a_muted_microphone(front_end, place, judge):
     assert take.summary().plain == "cannot be used"
 
 
-def test_what_holds_no_word_that_fits_cannot_be_used(front_end, place):
+def test_what_holds_no_word_is_never_fine(front_end, place):
     take = word_take(room(3), OWN, place, front_end)
-    assert not take.usable
     assert take.notes
+    assert not take.summary().plain.endswith("fine")
     assert str(place.folder) not in take.notes[0]
 
 
 def test_a_background_is_taken_as_it_is_unless_it_is_clipped(front_end, place):
     quiet = background_take(room(12), OWN, place, front_end)
     assert (quiet.usable, quiet.notes) == (True, [])
-    assert quiet.row.noise_dbfs == pytest.approx(-60, abs=0.2)
+    assert quiet.row.seconds == pytest.approx(12)
+    assert "noise" not in quiet.summary().plain
     loud = background_take(np.clip(2000 * room(2), -1, 1), OWN, place, front_end)
     assert loud.usable
     assert "of its samples are clipped; turn the microphone down" in loud.notes[0]
