@@ -86,7 +86,10 @@ def check(
         Path | None, typer.Option(help="picture to write: each recording, its word marked")
     ] = None,
 ) -> None:
-    """Say what recordings are like; status 1 if a model cannot be trained on them."""
+    """Say what recordings are like, and what is wrong with them.
+
+    Status 1 if a model cannot be trained on them.
+    """
     from kws.collect.folders import find_folders, of_params
     from kws.collect.show import show
     from kws.params.whole import load_params
@@ -103,9 +106,9 @@ def new(
     background: BackgroundOption = None,
     name: Annotated[str, typer.Option(help="of the experiment; the folder's if not given")] = "",
 ) -> None:
-    """Make a folder of recordings an experiment: conf/experiment/<NAME>.yaml.
+    """Make a folder of recordings an experiment of its own.
 
-    They are checked first; status 1 and no file if a model cannot be trained on them.
+    They are checked first; what would fail to be trained makes no file conf/experiment/<NAME>.yaml.
     """
     from kws.collect import new as making
     from kws.collect.folders import find_folders

@@ -274,13 +274,14 @@ def first_use(clone: Path) -> str:
 
 
 def test_first_use_without_words_by_others(own_words):
-    *stages, said = first_use(own_words).split("Running stage '")
+    everything = first_use(own_words)
+    *stages, said = everything.split("Running stage '")
     assert re.search(r"recall +unknown", said)
     assert "run with -S data.eval=my/eval" in said
     assert re.search(r"false accepts +\d", said)
     augment = next(stage for stage in stages if stage.startswith("augment@VOLVER"))
     assert re.search(r"VOLVER: \d words?: .*VOLVER/001_repetir\.wav \(0\.\d\d s\)", augment)
-    assert re.search(r"000_repetir\.wav: its word .*; ignored", augment)
+    assert re.search(r"warning: my/seeds/VOLVER/000_repetir\.wav: .*; ignored", everything)
     page = (own_words / "reports/index.html").read_text(encoding="utf-8")
     assert 'id="recordings"' in page
 

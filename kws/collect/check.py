@@ -83,6 +83,7 @@ def check(folders: Folders, rate: int, clip_s: float) -> Checked:
         *_unmatched(folders),
         *_unmeasured(folders),
         *_copies(words),
+        *_takes(words),
         *_short(words, rate),
         *_little(folders, background),
     ]
@@ -229,6 +230,13 @@ def _unmeasured(folders: Folders) -> Iterator[str]:
             f"{heard}: holds no {' and no '.join(absent)}, by which thresholds are chosen; until there are"
             f" some of your own: cp -r {theirs} {heard}/"
         )
+
+
+def _takes(words: list[Recording]) -> Iterator[str]:
+    """Yield a line on recordings in which the word is said more than once."""
+    found = [f"{one.name} ({len(one.verdict.words)})" for one in words if len(one.verdict.words) > 1]
+    if found:
+        yield f"several takes in one recording: {some(found)}; each of them is used"
 
 
 def _short(words: list[Recording], rate: int) -> Iterator[str]:

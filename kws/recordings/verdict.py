@@ -18,9 +18,6 @@ from kws.recordings.word import Finding, search
 QUIET_DBFS = -40.0
 """Peak below which a recording is doubtful: the noise of a computer's microphone is 20 dB below that, and
 16-bit samples have few steps left for the quiet sounds of a word."""
-NEAR_DB = 10.0
-"""Signal-to-noise ratio below which a recording is doubtful: quiet ends of the word may be lost, and every
-clip that is made of it holds this noise."""
 SHORT_S = 0.3
 """A word below it is a poor keyword, or not all of it: any syllable of other words may be like it."""
 
@@ -106,7 +103,7 @@ def measure(path: Path) -> Verdict:
     def say(raw: Audio, own: int, channels: int) -> Verdict:
         peak, clipped = _peak(raw), _clipped(raw)
         problem = f"{path}: is silent; check the microphone and record it again" if peak < SILENCE else None
-        doubts = tuple(_doubts(peak=1.0, clipped=clipped, snr_db=np.inf))  # it may be quiet
+        doubts = tuple(_doubts(peak=1.0, clipped=clipped))  # it may be quiet
         return Verdict(path, len(raw) / own, own, channels, peak, clipped, None, problem, (), doubts)
 
     return _judged(path, read_audio, say)
@@ -131,9 +128,8 @@ def describe(
     words = tuple(take for take in finding.takes if take.stop - take.start <= longest_s * rate)
     peak, clipped = (of(audio if raw is None else raw) for of in (_peak, _clipped))
     problem = None if words else f"{path}: {_why_none(finding, rate, longest_s)}"
-    snr = finding.word_dbfs - finding.noise_dbfs
     long = (_too_long(take, rate, longest_s) for take in finding.takes if take not in words)
-    doubts = (*finding.doubts, *long, *_doubts(peak, clipped, snr)) if words else ()
+    doubts = (*finding.doubts, *long, *_doubts(peak, clipped)) if words else ()
     return Verdict(path, seconds, own_rate, channels, peak, clipped, finding, problem, words, doubts, audio)
 
 
@@ -180,15 +176,11 @@ def _too_long(take: slice, rate: int, longest_s: float) -> str:
     return f"its word at {start:.1f} s takes {seconds:.2f} s, longer than a clip of {longest_s} s"
 
 
-def _doubts(peak: float, clipped: float, snr_db: float) -> list[str]:
+def _doubts(peak: float, clipped: float) -> list[str]:
     """Return what is beyond the limits of this module."""
     found = []
     if decibels(peak) < QUIET_DBFS:
         found.append(f"its peak is {decibels(peak):.0f} dBFS; come nearer, or turn the microphone up")
     if clipped > CLIPPED:
         found.append(f"{clipped:.1%} of its samples are clipped; record it lower")
-    if snr_db < NEAR_DB:
-        found.append(
-            f"its noise is only {snr_db:.0f} dB below the word; come nearer, or find a quieter place"
-        )
     return found
