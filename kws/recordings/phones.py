@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path
 from typing import IO, Any
 
@@ -70,6 +71,8 @@ def look(file: IO[bytes]) -> Container | None:
         file.seek(at)
         head = file.read(HEAD)
     file.seek(0)
+    if at and not head.startswith(b"fLaC"):
+        return container_of(head) or MP3_OF_NO_LENGTH
     return container_of(head)
 
 
@@ -112,7 +115,9 @@ def decode(
                 last = _samples(frame.to_ndarray(), frame.format.is_planar, channels)
                 done += len(last)
                 accept(done / rate)
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
+        if not isinstance(error, av.FFmpegError) and error.errno != EINVAL:
+            raise  # a disk that fails; but FFmpeg may be led to seek before the beginning
         where = f"after {done / rate:.1f} s" if done else "as audio"
         why = error.strerror or type(error).__name__
         raise UserError(f"{path}: cannot be read {where} ({why}); copy or export it again") from error
