@@ -260,7 +260,7 @@ def speakers() -> list[str]:
 def test_a_word_and_a_near_miss_of_it_are_alike_and_the_shipped_words_are_not(front_end):
     def clip(path: Path):
         found = judge(path, RATE, 1.0)
-        return centre(found.audio, found.words[0], front_end.clip_samples)
+        return centre(found.audio, found.takes[0], front_end.clip_samples)
 
     near = ROOT / "data/eval/near_misses/af_river/repartir.ogg"
     pair = {"REPETIR": [clip(ROOT / "data/eval/words/REPETIR/af_river.wav")], "REPARTIR": [clip(near)]}

@@ -584,7 +584,7 @@ def test_every_sound_plays_and_every_picture_shows(browser, project):
                 return image.decode().then(() => image.naturalWidth);
             }))"""
         )
-        assert min(widths) >= 98
+        assert min(widths) >= 60
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
