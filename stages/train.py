@@ -16,7 +16,7 @@ from kws.training.checkpoint import Checkpoint, save_checkpoint
 from kws.training.loop import fit
 from kws.training.module import Epoch
 from kws.training.resume import code, fingerprint
-from kws.training.transfer import hear, load_encoder, place_prototypes, prototypes_alone, start_from
+from kws.training.transfer import load_encoder, place_prototypes, prototypes_alone, start_from
 from stages import paths, run
 from stages.data import dataset
 
@@ -27,20 +27,21 @@ def main() -> None:
     torch.manual_seed(params.seed)
     front_end = params.features
     network = build_model(params.model, front_end.n_frames, front_end.n_mels, len(params.labels))
-    train, val = dataset(params, TRAIN), dataset(params, VAL)
+    frozen = isinstance(network, Encoder)
+    shard = paths.heard if frozen else paths.features
+    train, val = (dataset(params, split, shard) for split in (TRAIN, VAL))
     names = [*params.labels, paths.HARD]
     key = fingerprint(
-        [path(name) for path in (paths.features, paths.manifest) for name in names]
-        + [paths.ENCODER] * isinstance(network, Encoder)
+        [path(name) for path in (shard, paths.manifest) for name in names]
+        + [paths.ENCODER] * frozen
         + code("kws", "stages"),
         *(params.seed, params.labels, params.background, front_end),
         *(params.model, params.train, params.trainer),
     )
     resume = paths.RESUME / f"{key}.ckpt"
     background, trained = params.labels.index(params.background), network
-    if isinstance(network, Encoder):  # it is frozen, so it hears each clip once
+    if isinstance(network, Encoder):  # it is frozen, so it has heard each clip already
         start_from(network, load_encoder(paths.ENCODER), front_end)
-        train, val = hear(network, train), hear(network, val)
         place_prototypes(network, train, background)
         trained = prototypes_alone(network)
     best = fit(trained, train, val, params.train, params.trainer, params.seed, background, _record, resume)

@@ -11,7 +11,7 @@ FLOW = (
     {"recordings", "detector"},
     {"features"},
     {"params", "runtime"},
-    {"models", "augment"},
+    {"models", "augment", "hearing"},
     {"training", "evaluation"},
     {"targets"},
     {"board", "bundle"},

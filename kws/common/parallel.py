@@ -3,12 +3,15 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 from joblib import Parallel, delayed
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 BLOCK = 128
@@ -33,6 +36,19 @@ def map_blocks(work: Callable[[range], T], n: int, block: int = BLOCK) -> Iterat
         with _interrupts_ignored():
             results = parallel(delayed(work)(indices) for indices in blocks)
         yield from results
+
+
+def in_threads(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    """Yield work(item) for each item, in order, where the work is done outside of Python; few items wait."""
+    n = workers()
+    with ThreadPoolExecutor(n) as pool:
+        waiting: deque[Future[T]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * n:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 @contextmanager

@@ -1,0 +1,41 @@
+"""Features in, directions out, on all cores: the same bits for any number of them."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from kws.common.arrays import map_array, write_array
+from kws.common.files import replacing
+from kws.common.parallel import in_threads
+from kws.common.types import Directions, Features
+from kws.features.logmel import FrontEnd
+from kws.runtime.inference import Classifier
+
+BLOCK = 64
+"""Clips that one thread hears before it takes others."""
+
+
+def open_encoder(path: Path) -> Classifier | None:
+    """Load what hears; None for a network without an encoder, for which the stage `encoder` leaves no graph."""
+    return Classifier(path) if path.stat().st_size else None
+
+
+def hear(encoder: Classifier, blocks: Iterable[Features]) -> Iterator[Directions]:
+    """Yield the directions, float32 [n, embedding], of each block of features [n, 1, frames, n_mels]."""
+    return in_threads(encoder.logits, blocks)
+
+
+def hear_shard(encoder: Path, features: Path, out: Path, front_end: FrontEnd) -> None:
+    """Write what the clips of a shard of features sound like: float32 [clips, embedding], or [0, 0]."""
+    ear = open_encoder(encoder)
+    n = len(map_array(features, front_end.dtype, 3)) if ear else 0
+
+    def block(start: int) -> Features:  # mapped anew: pages that are read stay resident until a map is closed
+        shard = map_array(features, front_end.dtype, 3)
+        return shard[start : start + BLOCK, None].astype(np.float32)
+
+    blocks = hear(ear, map(block, range(0, n, BLOCK))) if ear else ()
+    with replacing(out) as partial_:
+        write_array(partial_, (n, ear.n_labels if ear else 0), np.float32, blocks)
