@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,22 +41,22 @@ def main() -> None:
     else:
         val = dataset(params, VAL)
         batches = (features for features, _ in val.batches(256))
-        clips = (read_features(folder, part, params.features) for part in (words, near_misses))
-        answers = of_model(paths.ONNX, batches, *clips, streams, params.features, rules.hop_ms)
-    scores = {"same_source": {"accuracy": accuracy(answers.val, val.labels)}}
+        clips = [read_features(folder, part, params.features) for part in (words, near_misses)]
+        answers = of_model(paths.ONNX, batches, clips, streams, params.features, rules.hop_ms)
+    scores: dict[str, Any] = {"same_source": {"accuracy": accuracy(answers.val, val.labels)}}
     if len(words):
         scores["words"] = summarise_words(answers.words, words, params.labels)
     if len(near_misses):
-        pairs = (answers.near_misses, near_misses), (answers.words, words)
-        scores["near_misses"] = summarise_near_misses(*pairs[0], *pairs[1], params.columns)
+        both = (answers.near_misses, near_misses, answers.words, words)
+        scores["near_misses"] = summarise_near_misses(*both, params.columns)
     found = _streams(params, streams, answers)
     if found.summary:
         scores["stream"] = found.summary
     write_json(paths.EVALUATION, scores)
     on = dict(zip(params.keywords, map(float, found.thresholds), strict=True))
     write_spec(paths.DETECTOR, DetectorSpec(*of, params.features.clip_s, rules, on))
-    named = [params.labels[index] for index in words.labels], [params.labels[i] for i in answers.words.argmax(1)]
-    confusion = [{"actual": a, "predicted": p} for a, p in zip(*named, strict=True)]
+    pairs = zip(words.labels, answers.words.argmax(1), strict=True)
+    confusion = [{"actual": params.labels[a], "predicted": params.labels[p]} for a, p in pairs]
     write_table(paths.CONFUSION, ["actual", "predicted"], confusion)
     for path, outcomes in ((paths.EVENTS, found.outcomes), (paths.LOUDEST, found.loudest)):
         write_table(path, [field.name for field in fields(Outcome)], map(asdict, outcomes))
@@ -71,9 +72,7 @@ def _streams(params: Params, streams: list[Stream], answers: Answers) -> Spottin
         return Spotting(np.full(len(params.keywords), FALLBACK))
     rules, target, columns = params.detector.rules, params.detector.target_fa_per_hour, params.columns
     averages = [Averages(rules, len(columns)).push(p[:, columns]) for _, p in answers.streams]
-    heard = [
-        Heard(s, a, x.spoken) for (s, _), a, x in zip(answers.streams, averages, streams, strict=True)
-    ]
+    heard = [Heard(s, a, x.spoken) for (s, _), a, x in zip(answers.streams, averages, streams, strict=True)]
     return evaluate_streams(streams, heard, params.keywords, rules, params.features.clip_s, target)
 
 

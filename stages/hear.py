@@ -1,4 +1,4 @@
-"""Hear a label's clips once, for all trainings to come: data/heard/<LABEL>.npy, float32 [clips, embedding]."""
+"""Hear a label's clips once, for all trainings to come: data/heard/<LABEL>.npy, [clips, embedding]."""
 
 from kws.hearing.hear import hear_shard
 from kws.params.whole import load_params

@@ -1,6 +1,6 @@
 """What a model answers to all that it is measured on, by itself or by its head on what was heard before."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,14 +29,13 @@ class Answers:
 def of_model(
     path: Path,
     val: Iterable[Features],
-    words: Features,
-    near_misses: Features,
+    clips: Sequence[Features],
     streams: list[Stream],
     front_end: FrontEnd,
     hop_ms: float,
 ) -> Answers:
-    """Let a model listen to everything, the validation clips in batches."""
-    model = Classifier(path)
+    """Let a model listen to everything: validation clips in batches, words and near misses, and streams."""
+    model, (words, near_misses) = Classifier(path), clips
     return Answers(
         np.concatenate([model.logits(batch) for batch in val]),
         model.logits(words),

@@ -59,7 +59,7 @@ def read_features(folder: Path, clips: EvalSet, front_end: FrontEnd) -> Features
 
 
 def choose_inputs(words: EvalSet, near_misses: EvalSet, size: int, seed: int) -> EvalSet:
-    """Return up to `size` recordings: words first, then near misses, each drawn at random but kept in order."""
+    """Return up to `size` recordings: words, then near misses, each drawn at random but kept in order."""
     chosen = [_sample(words, size, seed), _sample(near_misses, size - min(size, len(words)), seed)]
     return EvalSet(
         np.concatenate([c.labels for c in chosen]),
@@ -86,8 +86,8 @@ def _find(folder: Path, part: str) -> list[tuple[str, str]]:
 
 
 def _eval_set(found: list[tuple[int, str, str]]) -> EvalSet:
-    labels, files, voices = ([row[i] for row in found] for i in range(3))
-    return EvalSet(np.array(labels, np.int64), files, voices)
+    labels = np.array([label for label, _, _ in found], np.int64)
+    return EvalSet(labels, [name for _, name, _ in found], [voice for _, _, voice in found])
 
 
 def _sample(clips: EvalSet, size: int, seed: int) -> EvalSet:

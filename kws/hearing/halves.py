@@ -8,11 +8,6 @@ HEAD = "/head/"
 """So begin the names of the head's nodes: the exporter names a node after the module that it is part of."""
 
 
-def has_head(model: ModelProto) -> bool:
-    """Say whether a graph is that of a network that starts from the encoder."""
-    return any(node.name.startswith(HEAD) for node in model.graph.node)
-
-
 def encoder_of(model: ModelProto) -> ModelProto:
     """Return the graph from features float32 [1, 1, frames, n_mels] to directions float32 [1, embedding]."""
     return _cut(model, [model.graph.input[0].name], [_directions(model)])
@@ -28,6 +23,7 @@ def _directions(model: ModelProto) -> str:
     head = [node for node in model.graph.node if node.name.startswith(HEAD)]
     made = {name for node in head for name in node.output}
     weights = {weight.name for weight in model.graph.initializer}
+    directions: str
     (directions,) = {name for node in head for name in node.input} - made - weights
     return directions
 
