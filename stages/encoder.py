@@ -3,7 +3,7 @@
 import onnx
 
 from kws.common.files import replacing
-from kws.hearing.halves import encoder_of
+from kws.evaluation.halves import encoder_of
 from kws.params.sections import EncoderModel
 from kws.params.whole import load_params
 from kws.targets.export import to_onnx

@@ -11,7 +11,7 @@ FLOW = (
     {"recordings", "detector"},
     {"features"},
     {"params", "runtime"},
-    {"models", "augment", "hearing"},
+    {"models", "augment"},
     {"training", "evaluation"},
     {"targets"},
     {"board", "bundle"},

@@ -9,10 +9,10 @@ import onnx
 
 from kws.common.types import Directions, Features, Logits
 from kws.evaluation import heard
+from kws.evaluation.halves import head_of
 from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
 from kws.features.logmel import FrontEnd
-from kws.hearing.halves import head_of
 from kws.runtime.inference import Classifier
 
 

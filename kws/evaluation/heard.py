@@ -13,22 +13,29 @@ import numpy as np
 from kws.common.arrays import map_array, write_array
 from kws.common.errors import UserError
 from kws.common.files import read_table, write_table
+from kws.common.parallel import in_threads
 from kws.common.seeding import rng
 from kws.common.types import Directions, Features, Indices, Logits
 from kws.evaluation.scoring import in_blocks
 from kws.evaluation.streams import Stream
 from kws.features.logmel import FrontEnd
 from kws.features.streaming import FeatureStream, n_windows
-from kws.hearing.hear import BLOCK, hear
 from kws.recordings.audio import read_audio
 from kws.runtime.inference import Classifier, softmax
 from kws.runtime.scoring import probabilities
 
 WORDS, NEAR_MISSES, TABLE, DRAWN = "words.npy", "near_misses.npy", "streams.csv", "_drawn.npy"
+BLOCK = 64
+"""Windows that one thread hears before it takes others."""
 EACH = 100
 """One window of so many is drawn."""
 AGREE = 1e-5
 """Largest difference of a probability between a whole model and its head on what the encoder heard."""
+
+
+def open_encoder(path: Path) -> Classifier | None:
+    """Load what hears; None for a network that starts from nothing, for which there is no graph."""
+    return Classifier(path) if path.stat().st_size else None
 
 
 def hear_clips(out: Path, encoder: Classifier, features: Features, seed: int) -> None:
@@ -109,7 +116,7 @@ def _write(out: Path, encoder: Classifier, blocks: Iterable[Features], n: int, s
             first += len(block)
             yield block
 
-    write_array(out, (n, encoder.n_labels), np.float32, hear(encoder, passing()))
+    write_array(out, (n, encoder.n_labels), np.float32, in_threads(encoder.logits, passing()))
     write_array(out.with_name(out.stem + DRAWN), (len(drawn), *kept[-1].shape[1:]), np.float32, kept)
 
 

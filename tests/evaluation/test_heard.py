@@ -10,8 +10,8 @@ from conftest import RATE, ROOT
 from kws.common.errors import UserError
 from kws.evaluation import heard
 from kws.evaluation.answers import of_head, of_model
+from kws.evaluation.halves import encoder_of, head_of
 from kws.evaluation.streams import Stream
-from kws.hearing.halves import encoder_of, head_of
 from kws.runtime.inference import Classifier
 from kws.targets.export import to_onnx
 from kws.training.transfer import load_encoder
@@ -90,6 +90,11 @@ def test_a_model_with_another_encoder_than_was_heard_with_is_refused(folder, mod
     assert heard.compare(folder, *changed(model, head_of), SEED) <= heard.AGREE
     with pytest.raises(UserError, match=r"models/kws\.onnx: its probabilities differ by .* from those of"):
         heard.compare(folder, *changed(model, encoder_of), SEED)
+
+
+def test_without_an_encoder_there_is_no_graph(tmp_path):
+    (tmp_path / "encoder.onnx").touch()
+    assert heard.open_encoder(tmp_path / "encoder.onnx") is None
 
 
 def test_what_was_heard_of_other_streams_is_refused(folder, model, streams):

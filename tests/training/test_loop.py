@@ -26,7 +26,8 @@ from kws.training.batches import BLOCK, Batches
 from kws.training.checkpoint import load_checkpoint
 from kws.training.dataset import split_dataset
 from kws.training.loop import fit
-from kws.training.module import Task, balanced, factor
+from kws.training.module import Task
+from kws.training.objective import balanced, factor
 from kws.training.regularise import mask, mixup
 from kws.training.resume import fingerprint
 
