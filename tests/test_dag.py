@@ -69,7 +69,7 @@ def test_deps_name_exactly_the_modules_that_a_stage_uses(name):
 
 
 def sections(name):
-    return {key.split(".")[0] for key in definition(name)["params"]}
+    return {key.split(".")[0] for key in definition(name).get("params", [])}
 
 
 def test_check_comes_before_all_and_again_whenever_a_model_could_be_compiled_again():

@@ -24,7 +24,7 @@ def clone(tmp_path_factory):
     """A clone in which the smoke experiment has run once, with few labels."""
     path = copy_project(tmp_path_factory.mktemp("clone"))
     heard = {"encoder", "hear_hard", "hear_eval"} | {f"{s}@{label}" for s in EACH for label in FEW_LABELS}
-    everything = {"check", "rirs", "hard", "streams", *heard, *AFTER_FEATURES}
+    everything = {"check", "rirs", "hard", "streams", "vega", *heard, *AFTER_FEATURES}
     assert exp_run(path, *FEW) == everything
     return path
 
