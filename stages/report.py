@@ -12,7 +12,7 @@ from kws.params.whole import Params, load_params
 from kws.report.advice import Advice, advise, around
 from kws.report.charts import shown
 from kws.report.headline import columns, headline
-from kws.report.page import Results, render, vega
+from kws.report.page import Results, render
 from kws.report.recorded import recorded
 from kws.report.sounds import excerpt, listen, outcome_sound, read_outcomes, shard_sounds
 from stages import paths, run
@@ -31,9 +31,9 @@ def main() -> None:
     write_json(paths.METRICS, metrics)
     write_json(paths.HEADLINE, columns(metrics))
     advice = advise(metrics, params.keywords, params.detector.target_fa_per_hour)
-    for path, text in ((paths.PAGE, render(_results(params, metrics, advice))), (paths.VEGA, vega())):
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8", newline="\n")
+    page = render(_results(params, metrics, advice), paths.VEGA.read_text(encoding="utf-8"))
+    with replacing(paths.PAGE) as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")
     print("\n".join(around(headline(metrics), advice)))
     print(f"to look at and listen to: {paths.PAGE}")
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from clones import call
 from conftest import ROOT
 from kws.common.files import write_table
-from kws.report.page import vega
+from kws.report.vega import vega
 
 PLOTS = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["plots"]
 OLD, NEW = "#945dd6", "#13adc7"

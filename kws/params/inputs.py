@@ -60,7 +60,7 @@ def read_stage(name: str, pipeline: Path, params: Path) -> Stage:
         plain = [next(iter(text)) if isinstance(text, dict) else text for text in texts]
         return [re.sub(r"\$\{([\w.]+)\}", lambda match: str(_value(values, match[1])), t) for t in plain]
 
-    return Stage(name, *(filled(body[part]) for part in ("params", "deps")))
+    return Stage(name, *(filled(body.get(part, [])) for part in ("params", "deps")))
 
 
 def look(stage: Stage, params: Path) -> Inputs:

@@ -1,12 +1,9 @@
 """The page itself: what a run found, as one HTML file that asks nobody for anything."""
 
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import altair
-import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -52,8 +49,8 @@ class Results:
     recorded: list[Recorded] = field(default_factory=list)
 
 
-def render(results: Results) -> str:
-    """Return the page."""
+def render(results: Results, vega: str) -> str:
+    """Return the page; `vega` is the script that draws its charts."""
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -83,16 +80,8 @@ def render(results: Results) -> str:
         specs=specs(results),
         style=_asset("page.css"),
         script=_asset("page.js"),
-        vega=Markup(vega()),  # noqa: S704 - a library
+        vega=Markup(vega),  # noqa: S704 - a library
     )
-
-
-@cache
-def vega() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script, in the version that Altair writes for."""
-    version = ".".join(altair.VEGALITE_VERSION.split(".")[:2])
-    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
-    return script
 
 
 def specs(results: Results) -> dict[str, charts.Spec]:
