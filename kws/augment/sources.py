@@ -68,7 +68,8 @@ def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: floa
     Copies and words longer than `longest_s` are left out with a warning; UserError where nothing remains.
     """
     paths = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
-    below = {path: path.relative_to(voices) for path in audio_files(voices, optional=True)}
+    with warnings.catch_warnings(action="ignore"):  # `warn_of_unused` says it once, and not for every label
+        below = {path: path.relative_to(voices) for path in audio_files(voices, optional=True)}
     paths |= {path: name.as_posix() for path, name in below.items() if of_voice(name, label)}
     recordings = drop_copies({path: read_recording(path, rate) for path in paths})
     words = {path: audio[find_word(audio, rate, longest_s)] for path, audio in recordings.items()}
