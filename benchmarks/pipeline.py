@@ -47,8 +47,8 @@ MAY_TAKE_S = {"first": 300, "recording": 75, "training": 40, "detector": 25, "qu
 EMPTY_TIMES = 1.5
 """How many times as long as an empty pipeline nothing changed may take."""
 ROUNDS, QUEUED = 5, 10
-PER_CLASS, FONDO_MINUTES, CALIBRATION = 3000, 60, 300
-"""The original's clips of a keyword and minutes of background, and the clips that it calibrated with."""
+CLIPS, PER_CLASS, FONDO_MINUTES, CALIBRATED = 24_600, 3000, 60, 300
+"""The original's clips: in all, of a keyword, minutes of background, and those that it calibrated with."""
 PYTHON = f"""#!{sys.executable} -IS
 import json, os, sys, time
 start = time.time()
@@ -306,12 +306,12 @@ def plain_onnx(folder: Path, network: nn.Module, params: Params) -> None:
     onnx.checker.check_model(onnx.load(path))
 
 
-def plain_calibration(folder: Path) -> None:
+def plain_calibration(folder: Path, n: int) -> None:
     """Pack an even share of the tensors as .npy files."""
     paths = sorted((folder / "pt").glob("*/*.pt"))
     (folder / "calib").mkdir()
     with tarfile.open(folder / "calib_kws.tar", "w") as archive:
-        for index, path in enumerate(paths[:: max(1, len(paths) // CALIBRATION)][:CALIBRATION]):
+        for index, path in enumerate(paths[:: max(1, len(paths) // n)][:n]):
             out = folder / "calib" / f"input_{index:05d}.npy"
             np.save(out, torch.load(path, weights_only=True).numpy())
             archive.add(out, out.name)
@@ -329,8 +329,12 @@ PARTS = {
 
 def original(scale: float, plain: float) -> None:
     """Report experiment=seed up to the calibration archive, and the baseline of each part in plain loops."""
-    size = {"per_class": round(PER_CLASS / scale), "fondo_minutes": FONDO_MINUTES / scale}
-    overrides = [f"augment.{name}={value}" for name, value in size.items()]
+    size = {
+        "augment.per_class": round(PER_CLASS / scale),
+        "augment.fondo_minutes": FONDO_MINUTES / scale,
+        "calib.samples": min(CALIBRATED, round(CLIPS / scale / 2)),
+    }
+    overrides = [f"{name}={value}" for name, value in size.items()]
     with cloned() as clone, TemporaryDirectory() as folder:
         params = clone.compose(["experiment=seed", *overrides])
         spent = clone.dvc("repro", "onnx", "calib")
@@ -352,7 +356,7 @@ def plain_parts(folder: Path, params: Params, rirs: np.ndarray, plain: float) ->
         "features": (plain, lambda: plain_features(folder, params.labels)),
         "training": (plain, lambda: network.append(plain_training(folder, params))),
         "export": (1, lambda: plain_onnx(folder, network[0], params)),
-        "calibration": (1, lambda: plain_calibration(folder)),
+        "calibration": (1, lambda: plain_calibration(folder, params.calib.samples)),
     }
     for part, (times, step) in steps.items():
         start = time.perf_counter()

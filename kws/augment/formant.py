@@ -28,7 +28,9 @@ def move_formants(audio: Audio, rate: int, factor: float) -> Audio:
         return audio
     hop = 2 * round(HOP_S * rate / 2)
     size = OVERLAP * hop
-    padded, window = np.pad(audio, (size, size + (-len(audio)) % hop)), _window(size)
+    around, window = size - hop, _window(size)
+    padded = np.zeros(around + hop * -(-len(audio) // hop) + around, np.float32)
+    padded[around : around + len(audio)] = audio
     spectra = fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window)
     spectra *= np.exp(_gain(spectra, factor, round(LIFTER_S * rate)))
     moved: NDArray[np.float32] = fft.irfft(spectra, size, overwrite_x=True)
@@ -37,7 +39,7 @@ def move_formants(audio: Audio, rate: int, factor: float) -> Audio:
     for first in range(OVERLAP):
         rows = moved[first::OVERLAP]
         out[first * hop :][: rows.size] += rows.ravel()
-    return out[size : size + len(audio)]
+    return out[around : around + len(audio)]
 
 
 @lru_cache
@@ -47,23 +49,21 @@ def _window(size: int) -> Audio:
 
 
 def _gain(spectra: NDArray[np.complex64], factor: float, lifter: int) -> NDArray[np.float32]:
-    """Return the log gain of each bin, [frames, bins]."""
+    """Return the log gain of each bin, [frames, bins].
+
+    Cosine transforms and no matrix products, whose last bits depend on the number of threads.
+    """
     bins = spectra.shape[1]
-    to_cepstrum, to_envelope = _cosines(bins, lifter)
+    power = np.square(spectra.real) + np.square(spectra.imag)
+    power += SILENCE
+    cepstra = fft.dct(np.log(power, out=power), 1, overwrite_x=True)
+    cepstra[:, lifter:] = 0
+    envelope = fft.idct(cepstra, 1, overwrite_x=True)
+    envelope *= np.float32(0.5)  # from power to amplitude
     source = np.minimum(np.arange(bins) / factor, bins - 1)
     low = np.minimum(source.astype(int), bins - 2)
     part = (source - low).astype(np.float32)
-    to_gain = to_envelope[:, low] * (1 - part) + to_envelope[:, low + 1] * part - to_envelope
-    logs = np.square(spectra.real) + np.square(spectra.imag)
-    logs += SILENCE
-    gain: NDArray[np.float32] = np.log(logs, out=logs) @ to_cepstrum @ to_gain
+    gain: NDArray[np.float32] = envelope[:, low] * (1 - part)
+    gain += envelope[:, low + 1] * part
+    gain -= envelope
     return gain.clip(-LIMIT, LIMIT, out=gain)
-
-
-@lru_cache
-def _cosines(bins: int, lifter: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return what makes the first `lifter` values of a cepstrum of log powers, and of these the envelope."""
-    quefrency, last = np.arange(lifter), bins - 1
-    cosines = np.cos(np.pi * np.outer(np.arange(bins), quefrency) / last) / np.sqrt(2 * last)
-    ends = np.where(np.isin(np.arange(bins), (0, last)), 1, 2)[:, None]
-    return (ends * cosines / 2).astype(np.float32), (np.where(quefrency, 2, 1) * cosines).T.astype(np.float32)
