@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
 from kws.common import parallel
 from kws.common.errors import UserError
 from kws.common.parallel import map_blocks
@@ -108,5 +107,5 @@ def test_finding_words_starts_no_thread_beside_which_workers_could_not_be_forked
         "find_word(np.random.default_rng(0).standard_normal(16000).astype('float32'), 16000, 1.0);"
         "print(_has_one_thread())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE.parents[1])
     assert done.stdout.strip() == "True", done.stderr
