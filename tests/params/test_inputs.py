@@ -29,7 +29,7 @@ def test_what_appears_in_a_folder_of_recordings_is_no_change(tmp_path, name):
     (tmp_path / "params.yaml").write_text("seed: 1\n")
     (tmp_path / "my").mkdir()
     (tmp_path / "my/luz.wav").touch()
-    stage = Stage("augment", ["seed"], [str(tmp_path / "my")], [])
+    stage = Stage("augment", ["seed"], [str(tmp_path / "my")])
     before = look(stage, tmp_path / "params.yaml")
     (tmp_path / "my" / name).mkdir() if name in FOLDERS else (tmp_path / "my" / name).touch()
     if name in FOLDERS:
