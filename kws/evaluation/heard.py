@@ -71,7 +71,7 @@ def score_streams(folder: Path, head: Classifier, streams: list[Stream]) -> list
 
 def directions(path: Path) -> Directions:
     """Return the directions of a set, mapped."""
-    return map_array(path, np.float32, 2)
+    return np.asarray(map_array(path, np.float32, 2))  # no `memmap`: its rows are slow to take
 
 
 def compare(folder: Path, model: Classifier, head: Classifier, seed: int) -> float:

@@ -22,7 +22,7 @@ from kws.models import build_model
 from kws.models.encoder import EMBEDDING
 from kws.params.compose import compose
 from kws.params.whole import load_params
-from kws.training.batches import BLOCK, Batches
+from kws.training.batches import Batches
 from kws.training.checkpoint import load_checkpoint
 from kws.training.dataset import split_dataset
 from kws.training.loop import fit
@@ -96,8 +96,9 @@ def test_clips_are_read_in_the_order_asked_for_from_memory_or_files(tmp_path):
         assert data.take(order)[0][:, 0, 0, 0].tolist() == sorted(order)
 
 
-def test_an_epoch_holds_every_clip_once_in_an_order_of_its_own():
-    data = numbered(2 * BLOCK + 3)
+def test_an_epoch_holds_every_clip_once_in_an_order_of_its_own(monkeypatch):
+    monkeypatch.setattr("kws.training.batches.BLOCK", 4 * 512)  # of clips of one float32
+    data = numbered(2 * 512 + 3)
     batches = Batches(data, 10, seed=1)
     epochs = []
     for batches.epoch in (1, 2, 1):
