@@ -16,7 +16,7 @@ from kws.recordings.word import find_word
 
 @dataclass(frozen=True)
 class Bank:
-    """Audio files end to end in one int16 array, which worker processes map rather than copy."""
+    """Audio files end to end in one int16 array."""
 
     samples: Pcm
     offsets: dict[str, tuple[int, int]]

@@ -18,7 +18,7 @@ from kws.common.errors import UserError
 T = TypeVar("T")
 
 BLOCK = 32
-WORTH_STARTING = 8
+WORTH_STARTING = 4
 """Blocks that a worker must have to do where it is a new interpreter, which imports all that it needs."""
 AHEAD = 2
 """Blocks a worker that are done before their turn, so that memory stays flat where results go slowly."""
