@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 
 import soundfile
 
+from kws.features.streaming import n_windows
 from kws.recordings.audio import SUFFIXES, read_audio
 from kws.runtime.kit import Kit, read_kit
-from kws.runtime.spotter import n_windows
 
 HOURS = 8.0
 WARM_UP_S = 10.0
@@ -71,7 +71,8 @@ def soak(path: Path, kit: Kit, samples: int) -> None:
     windows = int(re.match(r"(\d+) windows", said)[1])
     report("audio heard", audio_s / 3600, "h")
     report("time taken", seconds, "s", round(audio_s, 1))
-    report("windows heard, of those there are", windows, "", n_windows(samples, kit))
+    there = n_windows(samples, kit.front_end, kit.detector.rules.hop_ms)
+    report("windows heard, of those there are", windows, "", there)
     report("events saved as audio, of those told", n_saved, "", n_events)
     report("memory after warm-up", memory[0], "MB")
     report("largest memory", max(memory), "MB")

@@ -34,7 +34,7 @@ from kws.params.whole import Params, load_params
 from kws.training.batches import Batches
 from kws.training.dataset import Dataset
 from kws.training.loop import fit
-from kws.training.module import factor
+from kws.training.objective import factor
 from stages.data import dataset
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ from kws.common.terminal import plain, plain_json
 from kws.runtime.cli import HEAR, run, show_version
 from kws.runtime.cli import cli as runtime
 
-PROJECT, BOARD = "Set the project up", "Compiled models and boards"
+PROJECT, RECORD, BOARD = "Set the project up", "Record your own words", "Compiled models and boards"
 """What commands are for, in `--help`."""
 
 
@@ -49,6 +49,82 @@ def compose(
         typer.echo(f"warning: {large}", err=True)
 
 
+@cli.command(rich_help_panel=RECORD)
+def record(
+    labels: Annotated[list[str] | None, typer.Argument(help="words; params.yaml's if not given")] = None,
+    into: Annotated[Path | None, typer.Option(help="a folder of your own, as my: my/seeds/<LABEL>/")] = None,
+    voice: Annotated[str | None, typer.Option(help="who speaks: <voices>/<name>/<LABEL>.wav")] = None,
+    unseen: Annotated[
+        str | None, typer.Option("--eval", help="who speaks, to measure by: <eval>/words/<LABEL>/<name>.wav")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
+) -> None:
+    """Record words and the background, and hear at once what is wrong."""
+    from kws.collect.places import choose
+    from kws.collect.record import record as ask
+    from kws.params.whole import load_params
+
+    params = load_params(Path("params.yaml"))
+    try:
+        ask(choose(labels or [], params, into, voice, unseen), params, device, into)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+BackgroundOption = Annotated[
+    str | None, typer.Option("--background", help="the folder with background sound, if not FONDO")
+]
+
+
+@cli.command(rich_help_panel=RECORD)
+def check(
+    folder: Annotated[
+        Path | None, typer.Argument(help="recordings of words; those of params.yaml if not given")
+    ] = None,
+    background: BackgroundOption = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="picture to write: each recording, its word marked")
+    ] = None,
+) -> None:
+    """Say what recordings are like, and what is wrong with them.
+
+    Status 1 if a model cannot be trained on them.
+    """
+    from kws.collect.folders import find_folders, of_params
+    from kws.collect.show import show
+    from kws.params.whole import load_params
+
+    params = load_params(Path("params.yaml"))
+    folders = find_folders(folder, background) if folder else of_params(params)
+    if not show(folders, params.features, plot):
+        raise typer.Exit(1)
+
+
+@cli.command(rich_help_panel=RECORD)
+def new(
+    folder: Annotated[Path, typer.Argument(help="with seeds/<WORD>/* or <WORD>/*, and FONDO/* beside them")],
+    background: BackgroundOption = None,
+    name: Annotated[str, typer.Option(help="of the experiment; the folder's if not given")] = "",
+) -> None:
+    """Make a folder of recordings an experiment of its own.
+
+    They are checked first; what would fail to be trained makes no file conf/experiment/<NAME>.yaml.
+    """
+    from kws.collect import new as making
+    from kws.collect.folders import find_folders
+    from kws.collect.show import show
+    from kws.params.whole import load_params
+
+    folders = find_folders(folder, background)
+    if not show(folders, load_params(Path("params.yaml")).features):
+        raise UserError("nothing was written; mend the errors above, and run it again")
+    text = making.experiment(folders, folder, Path())
+    path = making.write_experiment(Path("conf"), name or making.experiment_name(folder), text)
+    typer.echo(f"{path}: {len(folders.keywords)} keywords, background {folders.background}")
+    for line in making.next_steps(folder, path):
+        typer.echo(plain(line))
+
+
 cli.add_typer(runtime)
 
 
@@ -70,7 +146,7 @@ def wavs(
 
 @cli.command(rich_help_panel=HEAR)
 def features(
-    recording: Annotated[Path, typer.Argument(help="WAV, FLAC or OGG of a minute at most")],
+    recording: Annotated[Path, typer.Argument(help="WAV, FLAC, OGG, MP3, M4A ..., of a minute at most")],
     out: Annotated[Path | None, typer.Option(help="NumPy file to write, float32 [frames, bands]")] = None,
     plot: Annotated[Path | None, typer.Option(help="picture to write")] = None,
     decibels: Annotated[bool, typer.Option("--db", help="before normalisation, in dB")] = False,

@@ -7,7 +7,7 @@ from pathlib import Path
 from kws.augment.splits import TRAIN, VAL
 from kws.board.inputs import write_inputs
 from kws.common.files import replacing
-from kws.evaluation.recordings import EvalSet, choose_inputs, load_eval_words, load_near_misses
+from kws.evaluation.recordings import EvalSet, choose_inputs, find_near_misses, find_words, read_features
 from kws.params.whole import load_params
 from kws.targets.calibration import stratified, write_tar
 from stages import paths, run
@@ -19,15 +19,15 @@ def main() -> None:
     params = load_params(paths.PARAMS)
     labels, train = params.labels, dataset(params, TRAIN)
     positions = stratified(train.labels, params.calib.samples, params.seed)
-    where = (Path(params.data.eval), labels, params.background, params.features)
-    size = params.calib.board_inputs
+    where, size = (Path(params.data.eval), labels, params.background), params.calib.board_inputs
     with warnings.catch_warnings(action="ignore"):  # `evaluate` says what is missing
-        inputs = choose_inputs(load_eval_words(*where), load_near_misses(*where), size, params.seed)
+        inputs = choose_inputs(find_words(*where), find_near_misses(*where), size, params.seed)
+    features = read_features(where[0], inputs, params.features)
     if not len(inputs):
         warnings.warn(f"{params.data.eval}: no clips, so validation clips go to the board", stacklevel=1)
         val = dataset(params, VAL)
         features, actual = val.take(stratified(val.labels, min(size, len(val)), params.seed))
-        inputs = EvalSet(features, actual, *[["validation"] * len(actual)] * 2)
+        inputs = EvalSet(actual, *[["validation"] * len(actual)] * 2)
     with replacing(paths.CALIB) as folder:
         folder.mkdir()
         shards = [*labels, paths.HARD]
@@ -39,7 +39,7 @@ def main() -> None:
                 writer.writerow(
                     [f"input_{index:05d}.npy", shards[train.where[position]], train.rows[position]]
                 )
-        write_inputs(folder, inputs.features, [labels[i] for i in inputs.labels], inputs.files)
+        write_inputs(folder, features, [labels[i] for i in inputs.labels], inputs.files)
 
 
 if __name__ == "__main__":

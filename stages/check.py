@@ -12,6 +12,7 @@ from kws.params.cost import cost
 from kws.params.sections import Host
 from kws.params.whole import load_params
 from kws.recordings.audio import audio_files
+from kws.recordings.names import folders_of
 from kws.targets.toolchain import toolchain_for
 from stages import paths, run
 
@@ -46,6 +47,8 @@ def main() -> None:
 def _folder(key: str, path: Path) -> None:
     if path.is_dir():
         return
+    if other := folders_of(path.parent, path.name) if key == "data.seeds" else []:
+        raise UserError(f"{other[0]}: must be called exactly as its label is, for DVC; rename it to {path}")
     queued = Path(os.environ.get("DVC_ROOT", "")).resolve() != Path.cwd().resolve()
     if "DVC_ROOT" in os.environ and queued and not path.is_absolute():
         top = path.parts[0]

@@ -23,7 +23,7 @@ def main() -> None:
             label: read_words(label, Path(data.seeds), Path(data.voices), rate, clip_s)
             for label in params.keywords
         }
-    warn_of_unused(Path(data.voices), params.keywords)
+    warn_of_unused(Path(data.seeds), Path(data.voices), params.keywords)
     sources = Sources(
         words=words,
         background=read_bank(Path(data.seeds) / params.background, rate),

@@ -14,6 +14,10 @@ FEATURES = Path("data/features")
 CALIB = Path("data/calib")
 ENCODER = Path("data/encoder/encoder.pt")
 """Weights that know words by many voices; no output of a stage, see pretrain/."""
+EAR = Path("models/encoder.onnx")
+"""The part of the encoder that hears, as a graph; empty for a network that starts from nothing."""
+HEARD = Path("data/heard")
+HEARD_EVAL = Path("data/heard_eval")
 CHECKPOINT = Path("models/kws.pt")
 RESUME = Path("models/.resume")
 """Where a training that has not ended is; no output of a stage, so DVC leaves it alone."""
@@ -51,6 +55,11 @@ def manifest(label: str) -> Path:
 def features(label: str) -> Path:
     """File of a label's features."""
     return FEATURES / f"{label}.npy"
+
+
+def heard(label: str) -> Path:
+    """File of what a label's clips sound like to the encoder."""
+    return HEARD / f"{label}.npy"
 
 
 def target(name: str) -> Path:

@@ -12,14 +12,14 @@ from kws.params.whole import Params, load_params
 from kws.report.advice import Advice, advise, around
 from kws.report.charts import shown
 from kws.report.headline import columns, headline
-from kws.report.page import Results, render, vega
+from kws.report.page import Results, render
+from kws.report.recorded import recorded
 from kws.report.sounds import excerpt, listen, outcome_sound, read_outcomes, shard_sounds
 from stages import paths, run
 
-EACH, MOST = 8, 200
-"""Errors in streams to hear on the page: of a kind and keyword, and in all."""
-CLIPS = 6
-"""of each shard to hear"""
+EACH, MOST, CLIPS, RECORDINGS = 8, 200, 6, 8
+"""What to hear on the page: errors in streams, of a kind and keyword and in all; of each label, clips and
+recordings."""
 PACKAGES = ("dvc", "torch", "onnx", "onnxruntime", "numpy")
 
 
@@ -31,9 +31,9 @@ def main() -> None:
     write_json(paths.METRICS, metrics)
     write_json(paths.HEADLINE, columns(metrics))
     advice = advise(metrics, params.keywords, params.detector.target_fa_per_hour)
-    for path, text in ((paths.PAGE, render(_results(params, metrics, advice))), (paths.VEGA, vega())):
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8", newline="\n")
+    page = render(_results(params, metrics, advice), paths.VEGA.read_text(encoding="utf-8"))
+    with replacing(paths.PAGE) as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")
     print("\n".join(around(headline(metrics), advice)))
     print(f"to look at and listen to: {paths.PAGE}")
 
@@ -67,6 +67,7 @@ def _results(params: Params, metrics: dict[str, Any], advice: list[Advice]) -> R
         excerpt=excerpt(find(timeline[0]["stream"]), *part, front_end.sample_rate) if part else None,
         wrong=listen(everything, find, on, front_end, EACH, MOST),
         loudest=[outcome_sound(o, [], find(o.stream), on, front_end) for o in read_outcomes(paths.LOUDEST)],
+        recorded=recorded(params.keywords, params.data, front_end, RECORDINGS),
         shards=[shard_sounds(paths.clips(name), CLIPS, front_end) for name in [*params.labels, paths.HARD]],
     )
 

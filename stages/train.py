@@ -1,8 +1,9 @@
 """Train the network: models/kws.pt, the curves reports/training.csv, and live numbers for `dvc exp show`."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import astuple, fields
-from functools import cache
+from functools import cache, partial
 
 import torch
 from dvclive.live import Live
@@ -12,11 +13,11 @@ from kws.common.files import remove, replacing
 from kws.models import build_model
 from kws.models.encoder import Encoder
 from kws.params.whole import load_params
+from kws.training.best import Fit
 from kws.training.checkpoint import Checkpoint, save_checkpoint
-from kws.training.loop import fit
-from kws.training.module import Epoch
+from kws.training.objective import Epoch
 from kws.training.resume import code, fingerprint
-from kws.training.transfer import hear, load_encoder, place_prototypes, prototypes_alone, start_from
+from kws.training.transfer import load_encoder, start_from
 from stages import paths, run
 from stages.data import dataset
 
@@ -25,30 +26,32 @@ def main() -> None:
     """Fit the training split, from where a killed run left off; the weights that validate best are kept."""
     params = load_params(paths.PARAMS)
     torch.manual_seed(params.seed)
-    front_end = params.features
+    front_end, cfg, seed = params.features, params.train, params.seed
+    background, names = params.labels.index(params.background), [*params.labels, paths.HARD]
     network = build_model(params.model, front_end.n_frames, front_end.n_mels, len(params.labels))
-    train, val = dataset(params, TRAIN), dataset(params, VAL)
-    names = [*params.labels, paths.HARD]
-    key = fingerprint(
-        [path(name) for path in (paths.features, paths.manifest) for name in names]
-        + [paths.ENCODER] * isinstance(network, Encoder)
-        + code("kws", "stages"),
-        *(params.seed, params.labels, params.background, front_end),
-        *(params.model, params.train, params.trainer),
-    )
-    resume = paths.RESUME / f"{key}.ckpt"
-    background, trained = params.labels.index(params.background), network
-    if isinstance(network, Encoder):  # it is frozen, so it hears each clip once
+    fit: Callable[..., Fit | None]
+    if isinstance(network, Encoder):  # it is frozen, and has heard each clip already
+        from kws.training.prototypes import fit_prototypes
+
         start_from(network, load_encoder(paths.ENCODER), front_end)
-        train, val = hear(network, train), hear(network, val)
-        place_prototypes(network, train, background)
-        trained = prototypes_alone(network)
-    best = fit(trained, train, val, params.train, params.trainer, params.seed, background, _record, resume)
+        shard = paths.heard
+        fit = partial(fit_prototypes, network, cfg=cfg)
+    else:
+        from kws.training.loop import fit as fit_network  # with Lightning, which takes seconds to load
+
+        shard = paths.features
+        fit = partial(fit_network, network, cfg=cfg, machine=params.trainer)
+    files = [path(name) for path in (shard, paths.manifest) for name in names]
+    files += [paths.ENCODER] * isinstance(network, Encoder) + code("kws", "stages")
+    of = (seed, params.labels, params.background, front_end, params.model, cfg, params.trainer)
+    resume = paths.RESUME / f"{fingerprint(files, *of)}.ckpt"
+    train, val = (dataset(params, split, shard) for split in (TRAIN, VAL))
+    best = fit(train, val, seed=seed, background=background, on_epoch=_record, resume=resume)
     if best is None:  # another process of this training writes the outputs
         return
-    with replacing(paths.CHECKPOINT) as partial:
+    with replacing(paths.CHECKPOINT) as partial_:
         state = network.state_dict() | best.state
-        save_checkpoint(Checkpoint(state, params.labels, params.model, front_end), partial)
+        save_checkpoint(Checkpoint(state, params.labels, params.model, front_end), partial_)
     _live().end()  # type: ignore[no-untyped-call]
     remove(paths.RESUME)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from conftest import ROOT
 
 AFTER_FEATURES = {"train", "onnx", "evaluate", "calib", "compile@host", "benchmark@host", "report"}
+EACH = ("augment", "logmel", "hear")
+"""The stages that each label has of its own."""
 AFTER_TRAINING = {"onnx", "evaluate", "compile@host", "benchmark@host", "report"}
 LABELS = ["ACOPLAR", "CANCELAR", "CONTINUAR", "FONDO", "LEVANTADO", "PRINCIPAL", "REPETIR", "SALIR"]
 SMOKE = ("-S", "experiment=smoke")

@@ -9,7 +9,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from clones import AFTER_FEATURES, FEW, FEW_LABELS, call, copy_project, exp_run, metrics, ran
+from clones import AFTER_FEATURES, EACH, FEW, FEW_LABELS, call, copy_project, exp_run, metrics, ran
 from conftest import ROOT, real
 from kws.board.inputs import read_inputs
 from kws.common.files import remove
@@ -23,9 +23,8 @@ from standins.install import SSHD, install, serve
 def clone(tmp_path_factory):
     """A clone in which the smoke experiment has run once, with few labels."""
     path = copy_project(tmp_path_factory.mktemp("clone"))
-    everything = {"check", "rirs", "hard", "streams", *AFTER_FEATURES} | {
-        f"{s}@{label}" for s in ("augment", "logmel") for label in FEW_LABELS
-    }
+    heard = {"encoder", "hear_hard", "hear_eval"} | {f"{s}@{label}" for s in EACH for label in FEW_LABELS}
+    everything = {"check", "rirs", "hard", "streams", "vega", *heard, *AFTER_FEATURES}
     assert exp_run(path, *FEW) == everything
     return path
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from clones import call
 from conftest import ROOT
 from kws.common.files import write_table
-from kws.report.page import vega
+from kws.report.vega import vega
 
 PLOTS = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["plots"]
 OLD, NEW = "#945dd6", "#13adc7"
@@ -140,6 +140,27 @@ def test_every_plot_is_drawn_without_a_network(browser, pages, plot, page):
         return
     marks, alone, compared = DRAWN[plot]
     assert marks(panel) == (alone if page == "shown" else compared)
+
+
+@pytest.mark.parametrize("plot", [name for name in names() if name.startswith("confusion")])
+def test_a_row_of_a_confusion_matrix_is_what_was_said(browser, pages, plot):
+    """In both alike, and as on the page; DVC's shares are those of a row."""
+    panel, _ = plot_of(browser, pages / "shown/index.html", plot)
+    told = panel.locator("g.mark-rect.role-mark path").evaluate_all(
+        "all => all.map(path => path.getAttribute('aria-label'))"
+    )
+    axes = panel.locator("g.role-axis").evaluate_all(
+        "all => all.map(axis => axis.getAttribute('aria-label'))"
+    )
+    assert sorted(axis.split(" for ")[0] for axis in axes) == [
+        "X-axis titled 'predicted'",
+        "Y-axis titled 'actual'",
+    ]
+    shares = (1.0, 1 / 3) if "normalised" in plot else (3, 1)
+    for actual, value in zip(WORDS, shares, strict=True):
+        start = f"predicted: SALIR; actual: {actual}; "
+        found = {float(text.rpartition(": ")[2]) for text in told if text.startswith(start)}
+        assert any(value == pytest.approx(one, abs=1e-6) for one in found), told
 
 
 def test_where_no_run_has_brought_vega_dvc_s_own_addresses_do(browser, pages, tmp_path):

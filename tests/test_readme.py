@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -83,9 +84,12 @@ def parse_kws(words: list[str]) -> None:
 def parse_dvc(words: list[str], folder: Path) -> None:
     """End in an error where DVC has no such command or option, conf/ no such key, dvc.yaml no such stage."""
     given = get_main_parser().parse_args(words)
+    conf = folder / "conf"
+    shutil.copytree(ROOT / "conf", conf)
+    (conf / "experiment/my.yaml").write_text("# @package _global_\nlabels: [LUZ, FONDO]\n")  # by `kws new my`
     changes = [change for change in getattr(given, "set_param", []) if not set("…<") & set(change)]
     for overrides in get_hydra_sweeps({"params.yaml": changes}):
-        compose(ROOT / "conf", folder / "params.yaml", overrides["params.yaml"])
+        compose(conf, folder / "params.yaml", overrides["params.yaml"])
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
     targets = [] if words[0] == "plots" else getattr(given, "targets", None) or []
     assert {target.split("@")[0] for target in targets} <= set(stages)
@@ -176,11 +180,17 @@ def readme(*words: str) -> list[str]:
     return next(command for command in blocks(page) + sentences(page) if set(words) <= set(command))
 
 
-def own(command: list[str], *labels: str) -> list[str]:
-    """A command of the README with other labels, quoted as there, in small sizes."""
-    shown = next(word for word in command if word.startswith("labels="))
-    quoted = ",".join(f"'{label}'" for label in labels)
-    return [f"labels=[{quoted}]" if word == shown else word for word in command] + ["-S", "experiment=smoke"]
+def small() -> list[str]:
+    """The sizes of experiment=smoke, for a run that names another experiment."""
+
+    def walk(values: dict, place: str = "") -> Iterator[str]:
+        for key, value in values.items():
+            if isinstance(value, dict):
+                yield from walk(value, f"{place}{key}.")
+            else:
+                yield from ("-S", f"{place}{key}={value}")
+
+    return list(walk(YAML(typ="safe").load((ROOT / "conf/experiment/smoke.yaml").read_text())))
 
 
 @pytest.fixture(scope="module")
@@ -204,13 +214,17 @@ def test_a_sweep_over_one_s_own_recordings_and_the_table_of_experiments(clone):
     """Queued experiments run in a copy of what git knows: other folders are missing there."""
     shutil.copytree(SEEDS / "SALIR", clone / "my/seeds/LUZ")
     shutil.copytree(SEEDS / "FONDO", clone / "my/seeds/FONDO")
-    sweep = readme("dvc", "exp", "run", "--queue")
-    words = ("-S", "data.seeds=my/seeds", "-S", "labels=[LUZ,FONDO]", "-S", "experiment=smoke", "augment@LUZ")
-    one = [word.split(",")[0] for word in sweep]
+    told = call(clone, *readme("kws", "new", "my"))
+    one = [word.split(",")[0] for word in readme("dvc", "exp", "run", "--queue")]
+    words = ("-S", "experiment=my", *small(), "augment@LUZ")
     state, log = queue(clone, *one, *words)
     assert (state, "my/seeds" in log) == ("Failed", True), log
-    assert "--copy-paths my" in (ROOT / "README.md").read_text()
+    assert "-S experiment=my --copy-paths my" in (ROOT / "README.md").read_text()
+    assert "--copy-paths my -S experiment=my" in told
     state, log = queue(clone, *one, "--copy-paths", "my", *words)
+    assert state == "Success", log
+    call(clone, *re.search(r"git add .*my\.yaml", told)[0].split())
+    state, log = queue(clone, *one, *words)
     assert state == "Success", log
     call(clone, *readme("dvc", "exp", "run", "-n", "smoke"), "rirs")
     table = call(clone, "env", "COLUMNS=120", *readme("dvc", "exp", "show"))
@@ -228,7 +242,7 @@ SAID = {"MÚSICA": "options", "PUERTA": "receive"}
 
 @pytest.fixture(scope="module")
 def own_words(clone):
-    """`my/seeds`: a word by one person, two by another and background; `my/others`: words by others."""
+    """`my/seeds`: a word by one person, two by another and background; `others`: words by others."""
     human = ROOT.parent / "shared/data/real/human_es"
     if not human.is_dir() or not PEOPLE.is_dir():
         pytest.skip("recordings by people are not on this machine")
@@ -241,32 +255,51 @@ def own_words(clone):
     for label, word in SAID.items():
         first, *others = [row for row in takes if row["word"] == word]
         for row in (first, *others[:4]):
-            folder = clone / ("my/seeds" if row is first else "my/others/words") / label
+            folder = clone / ("my/seeds" if row is first else "others/words") / label
             folder.mkdir(parents=True, exist_ok=True)
             part = sound[int(float(row["start"]) * rate) : int(float(row["end"]) * rate)]
             soundfile.write(folder / f"{row['speaker']}.wav", part, rate)
     return clone
 
 
-def first_use(clone: Path, *more: str) -> str:
-    """Run the README's command for one's own words: what it says once all stages are through."""
-    said = call(clone, *own(readme("dvc", "exp", "run", "data.seeds=my/seeds"), *LABELS), *more)
+def first_use(clone: Path) -> str:
+    """Do what the README says with one's own words, in small sizes: what a run says once it is through."""
+    checked = call(clone, *readme("kws", "check", "my"))
+    assert all(f"{label}/" in checked for label in LABELS)
+    assert "my.yaml: 3 keywords, background FONDO" in call(clone, *readme("kws", "new", "my"))
+    said = call(clone, *readme("dvc", "exp", "run", "experiment=my"), *small())
     assert "Traceback" not in said
     assert (clone / "reports/index.html").is_file()
-    return said.split("Running stage 'report'")[1]
+    return said
 
 
 def test_first_use_without_words_by_others(own_words):
-    said = first_use(own_words)
+    everything = first_use(own_words)
+    *stages, said = everything.split("Running stage '")
     assert re.search(r"recall +unknown", said)
     assert "run with -S data.eval=my/eval" in said
     assert re.search(r"false accepts +\d", said)
+    augment = next(stage for stage in stages if stage.startswith("augment@VOLVER"))
+    assert re.search(r"VOLVER: \d words?: .*VOLVER/001_repetir\.wav \(0\.\d\d s\)", augment)
+    assert re.search(r"warning: my/seeds/VOLVER/000_repetir\.wav: .*; ignored", everything)
+    page = (own_words / "reports/index.html").read_text(encoding="utf-8")
+    assert 'id="recordings"' in page
 
 
 def test_first_use_with_words_by_others(own_words):
-    said = first_use(own_words, "-S", "data.eval=my/others")
+    shutil.copytree(own_words / "others", own_words / "my/eval")
+    said = first_use(own_words).split("Running stage 'report'")[1]
     assert re.search(r"words +\d+\.\d% +of 8 recordings by 4 unseen voices", said)
     assert re.search(r"VOLVER is heard is not known", said)
+
+
+def test_later_runs_keep_to_one_s_own_words(own_words):
+    change = next(words for words in sentences(ROOT / "README.md") if "experiment=my" in words)
+    assert "train.lr=3e-4" in change
+    call(own_words, *change, *small(), "check")
+    values = YAML(typ="safe").load((own_words / "params.yaml").read_text(encoding="utf-8"))
+    assert set(values["labels"]) == set(LABELS)
+    assert values["train"]["lr"] == 3e-4
 
 
 def test_a_recording_of_training_is_heard_or_its_score_is_told(own_words):

@@ -19,6 +19,7 @@ import soundfile
 from clones import (
     AFTER_FEATURES,
     AFTER_TRAINING,
+    EACH,
     FEW,
     FEW_LABELS,
     SMOKE,
@@ -46,8 +47,14 @@ def test_a_training_parameter_does_not_touch_the_data(clone):
     assert exp_run(clone, *FEW, "-S", "train.lr=0.002") == {"check", "train", *AFTER_TRAINING}
 
 
+def test_what_the_encoder_heard_serves_any_number_of_prototypes(clone):
+    exp_run(clone, *FEW)
+    assert exp_run(clone, *FEW, "-S", "model.prototypes=128") == {"check", "train", *AFTER_TRAINING}
+
+
 def test_the_detector_and_the_calibration_do_not_retrain(clone):
     exp_run(clone, *FEW)
+    assert exp_run(clone, *FEW, "-S", "detector.hop_ms=200") == {"hear_eval", "evaluate", "report"}
     smoother = (*FEW, "-S", "detector.smooth_ms=300")
     assert exp_run(clone, *smoother) == {"evaluate", "report"}
     assert exp_run(clone, *smoother, "-S", "calib.samples=16") == {
@@ -65,7 +72,8 @@ def test_adding_a_label_makes_its_own_data_only_and_leaves_the_rest_as_it_was(cl
     (clone / "data/seeds/ABIERTO").mkdir()
     shutil.copy(clone / "data/negatives/em_alex/abierto.ogg", clone / "data/seeds/ABIERTO")
     labels = ["ABIERTO", *FEW_LABELS]
-    expected = {"check", "augment@ABIERTO", "logmel@ABIERTO", "hard", "streams", *AFTER_FEATURES}
+    own = {f"{stage}@ABIERTO" for stage in EACH}
+    expected = {"check", "hard", "hear_hard", "streams", "hear_eval", *own, *AFTER_FEATURES}
     assert exp_run(clone, *SMOKE, "-S", f"labels=[{','.join(labels)}]") == expected
     after = data_bytes(clone)
     unchanged = {name for name in before if not name.startswith("data/calib") and "_hard" not in name}
@@ -75,8 +83,8 @@ def test_adding_a_label_makes_its_own_data_only_and_leaves_the_rest_as_it_was(cl
 
 
 def test_noise_makes_clips_again_but_not_rooms(clone):
-    stages = {f"{stage}@{label}" for stage in ("augment", "logmel") for label in FEW_LABELS}
-    assert exp_run(clone, *FEW, "-S", "augment.p_noise=0.5") == stages | {"check", "hard"} | AFTER_FEATURES
+    stages = {f"{stage}@{label}" for stage in EACH for label in FEW_LABELS} | {"hard", "hear_hard"}
+    assert exp_run(clone, *FEW, "-S", "augment.p_noise=0.5") == stages | {"check"} | AFTER_FEATURES
 
 
 def test_a_missing_label_folder_and_a_wrong_value_stop_dvc_too(clone):

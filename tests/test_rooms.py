@@ -14,7 +14,7 @@ FLOW = (
     {"models", "augment"},
     {"training", "evaluation"},
     {"targets"},
-    {"board", "bundle"},
+    {"board", "bundle", "collect"},
     {"report"},
     {"cli"},
 )

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
 from io import StringIO
@@ -42,14 +42,14 @@ def make_clips(folder: Path, recipe: Recipe) -> None:
             write_array(part / "clips.npy", shape, np.int16, audio())
 
 
-def read_manifest(path: Path) -> list[Clip]:
-    """Return the rows of a manifest, from which `render` makes the same clips again.
+def read_manifest(path: Path, chosen: Container[int] | None = None) -> list[Clip]:
+    """Return the rows of a manifest, all or the chosen ones, from which `render` makes the same clips again.
 
     Raises UserError where the file is not a manifest of this version.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
+            rows = [row for i, row in enumerate(csv.DictReader(file)) if chosen is None or i in chosen]
             cells = [{name: _value(name, cell) for name, cell in row.items()} for row in rows]
             return _ROWS.validate_python(cells)
     except (TypeError, ValueError, csv.Error, RecursionError) as error:

@@ -3,15 +3,22 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from unicodedata import normalize
 
 import numpy as np
 
 from kws.common.errors import UserError
 from kws.common.files import sha256
 from kws.common.types import Audio, Pcm
-from kws.recordings.audio import audio_files, drop_copies, read_audio, read_recording, to_float, to_int16
-from kws.recordings.word import find_word
+from kws.recordings.audio import (
+    audio_files,
+    drop_copies,
+    read_audio,
+    some,
+    to_float,
+    to_int16,
+)
+from kws.recordings.names import folders_of, of_voice, unmatched
+from kws.recordings.verdict import judge
 
 
 @dataclass(frozen=True)
@@ -55,36 +62,42 @@ class Sources:
         return bank.segment(name, 0, bank.length(name))
 
 
+def word_files(label: str, seeds: Path, voices: Path) -> dict[Path, str]:
+    """Return the recordings of a keyword, of `<seeds>/<label>/` and of the voices, each with its name."""
+    files = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
+    below = {path: path.relative_to(voices) for path in audio_files(voices, optional=True)}
+    return files | {path: name.as_posix() for path, name in below.items() if of_voice(name, label)}
+
+
 def read_words(label: str, seeds: Path, voices: Path, rate: int, longest_s: float) -> Bank:
-    """Return the words of `<seeds>/<label>/*` and `<voices>/<voice>/<label>.*`, cut out by energy.
+    """Return the words in the recordings of a keyword; several takes in one are several words.
 
-    Copies and words longer than `longest_s` are left out with a warning; UserError where nothing remains.
+    What is doubtful is warned about. Copies, recordings without a word, and words longer than `longest_s`
+    are left out, with a warning. Raises UserError where a recording cannot be read, or no word remains.
     """
-    paths = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
-    spoken = [path for path in audio_files(voices, optional=True) if _spelt(path.stem) == _spelt(label)]
-    paths |= {path: path.relative_to(voices).as_posix() for path in spoken}
-    recordings = drop_copies({path: read_recording(path, rate) for path in paths})
-    words = {path: audio[find_word(audio, rate, longest_s)] for path, audio in recordings.items()}
-    too_long = {path: len(word) / rate for path, word in words.items() if len(word) > longest_s * rate}
-    for path, seconds in too_long.items():
-        message = f"{path}: its word takes {seconds:.2f} s, longer than a clip of {longest_s} s; ignored"
-        warnings.warn(message, stacklevel=2)
-    kept = {path: word for path, word in words.items() if path not in too_long}
-    if not kept:
-        raise UserError(
-            f"{seeds / label}: no word fits in {longest_s} s; record it faster or raise features.clip_s"
-        )
-    return _bank({paths[path]: (path, word) for path, word in kept.items()})
+    names, words = word_files(label, seeds, voices), dict[str, tuple[Path, Audio]]()
+    verdicts = {path: judge(path, rate, longest_s) for path in names}
+    unlike = drop_copies({path: verdict.samples() for path, verdict in verdicts.items()})
+    for path, audio in unlike.items():
+        for reason in verdicts[path].reasons:
+            message = f"{path}: {reason}{'; ignored' if verdicts[path].problem else ''}"
+            warnings.warn(message, stacklevel=2)
+        for number, word in enumerate(verdicts[path].words, start=1):
+            words[names[path] + (f" take {number}" if number > 1 else "")] = path, audio[word]
+    if not words:
+        raise UserError(f"{seeds / label}: holds no word that can be used (see above); record it again")
+    return _bank(words)
 
 
-def warn_of_unused(voices: Path, labels: list[str]) -> None:
-    """Warn of the recordings in `<voices>/<voice>/` that are of none of these labels, in one line."""
-    found = {_spelt(path.stem) for path in audio_files(voices, optional=True)}
-    unused = sorted(found - set(map(_spelt, labels)))
-    if unused:
-        some = ", ".join(unused[:5]) + (", ..." if len(unused) > 5 else "")
-        message = f"{voices}: no label is called {some}, so these recordings are unused"
-        warnings.warn(f"{message}; a voice's file is <LABEL>.wav, spelt as in labels", stacklevel=2)
+def warn_of_unused(seeds: Path, voices: Path, labels: list[str]) -> None:
+    """Warn of recordings that no label uses though they were meant to be, in a line for each folder."""
+    if unused := unmatched(voices, labels):
+        message = f"{voices}: {some(unused)}: no label is called so; not used"
+        warnings.warn(f"{message}, a voice's file is <LABEL>.wav", stacklevel=2)
+    for label in labels:
+        if other := [path.name for path in folders_of(seeds, label) if path.name != label]:
+            message = f"{seeds}: {some(other)}: not used; move what is in it to {label}, which is"
+            warnings.warn(message, stacklevel=2)
 
 
 def read_bank(folder: Path, rate: int) -> Bank:
@@ -97,11 +110,6 @@ def read_bank(folder: Path, rate: int) -> Bank:
 def empty_bank() -> Bank:
     """Return a bank of nothing, for a shard that needs no such source."""
     return Bank(np.zeros(0, np.int16), {}, {})
-
-
-def _spelt(name: str) -> str:
-    """Return a name in one spelling: some systems store an Ñ as an N and a tilde."""
-    return normalize("NFC", name)
 
 
 def _bank(files: dict[str, tuple[Path, Audio]]) -> Bank:

@@ -55,7 +55,7 @@ def examine(
         yield Check("board", False, str(error))
         return
     if result.is_file() and json.loads(result.read_text(encoding="utf-8")).get("simulated"):
-        again = f"was simulated before the board was there; uv run dvc repro -f -s benchmark@{name}"
+        again = f"was simulated before the board was there; dvc repro -f -s benchmark@{name}"
         yield Check("benchmark", False, again, needed=False)
 
 

@@ -40,15 +40,19 @@ class Input:
 def read_labels(path: Path, labels: Sequence[str]) -> list[Input]:
     """Return the rows of the labels.csv that `write_inputs` wrote.
 
-    Raises UserError where it is no such table, holds no rows, or names a folder or a label that cannot be.
+    Raises UserError where it is no such table, holds no rows, or names a folder or a label that cannot be, or
+    one folder twice.
     """
     rows = [(line, Input(row["index"], row["label"])) for line, row in read_rows(path, ["index", "label"])]
     if not rows:
         raise UserError(f"{path}: has no rows; run `calib` again")
+    lines: dict[str, int] = {}
     for line, row in rows:
         where = f"{path}, line {line}"
         if not re.fullmatch(r"[0-9]{1,9}", row.index):
             raise UserError(f"{where}: index {row.index[:40]!a}, expected a number")
+        if (first := lines.setdefault(row.index, line)) != line:
+            raise UserError(f"{where}: index {row.index} stands in line {first} already; run `calib` again")
         if row.label not in labels:
             raise UserError(f"{where}: label {row.label[:40]!r}, expected one of {' '.join(labels)}")
     return [row for _, row in rows]

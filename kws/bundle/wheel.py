@@ -24,6 +24,7 @@ MODULES = (
     "features/streaming.py",
     "recordings/__init__.py",
     "recordings/floor.py",
+    "recordings/phones.py",
     "recordings/soundfiles.py",
     "runtime",
 )

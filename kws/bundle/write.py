@@ -100,7 +100,8 @@ def _compiled(models: Path, target: str) -> tuple[Path, dict[str, Any]]:
     found = sorted(p for p in folder.glob("*") if p.suffix in BACKENDS)
     if len(found) != 1 or not (folder / "build.json").is_file():
         raise UserError(
-            f"{folder}: no compiled model; run `dvc repro compile@{target}`, or use --target {FLOAT}"
+            f"{folder}: no compiled model; make it with `dvc exp run -S 'target=[{target}]'`,"
+            f" or use --target {FLOAT}"
         )
     build = _read_build(folder / "build.json")
     inputs = build.get("inputs")

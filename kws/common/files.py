@@ -60,6 +60,14 @@ def scratch(path: Path) -> Iterator[Path]:
         yield work
 
 
+def write_new(names: Iterable[Path], content: bytes) -> Path:
+    """Write a file, whole, under the first of endless names that is free, and return it: none is replaced.
+
+    An OSError of a full disk names the file.
+    """
+    return next(path for path in names if not os.path.lexists(path) and _write_new(path, content))
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Give the OSError of a full disk the name of `path` where it knows no file, or the one copied from."""
@@ -102,6 +110,22 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):  # hashlib.file_digest is newer than the Python of the boards
             digest.update(block)
     return digest.hexdigest()
+
+
+def _write_new(path: Path, content: bytes) -> bool:
+    """Say whether the name was still free when the file was whole."""
+    with scratch(path.with_name(path.name + PARTIAL)) as work, naming(path):
+        new = work / path.name
+        new.write_bytes(content)
+        try:
+            path.hardlink_to(new)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            if os.path.lexists(path):
+                return False
+            new.rename(path)
+        return True
 
 
 def _swap(new: Path, path: Path, aside: Path) -> None:

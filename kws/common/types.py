@@ -20,3 +20,6 @@ Indices = NDArray[np.int64]
 
 Logits = NDArray[np.float32]
 """Unnormalised scores: [n, labels]."""
+
+Directions = NDArray[np.float32]
+"""What clips sound like to an encoder, each of length 1: [n, embedding]."""

@@ -15,7 +15,7 @@ from kws.augment.room import reverberate
 from kws.common.seeding import rng
 from kws.common.types import Audio
 from kws.evaluation.streams import Spoken
-from kws.evaluation.voices import by_voice
+from kws.evaluation.voices import by_voice, words_by_voice
 from kws.params.sections import StreamConfig
 from kws.recordings.audio import audio_files, read_audio, read_recording
 from kws.recordings.floor import FLOOR_DBFS
@@ -43,7 +43,7 @@ def read_voices(folder: Path, keywords: list[str], rate: int, longest_s: float) 
         return _even(fade_edges(audio[find_word(audio, rate, longest_s)]))
 
     for keyword in keywords:
-        for voice, path in by_voice(folder / "words" / keyword):
+        for voice, path in words_by_voice(folder / "words", keyword):
             voices[voice].keywords.append((keyword, word(path)))
     for voice, path in by_voice(folder / "near_misses"):
         voices[voice].near_misses.append(word(path))

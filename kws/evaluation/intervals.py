@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, bootstrap, chi2
 
 Counts = NDArray[np.int64]
 
 FEWEST = 5
 """Groups below which resampling them says nothing of others like them."""
+RESAMPLED = 2000
+TAIL = (1 - 0.95) / 2
 
 
 def share_interval(counts: Counts, totals: Counts, groups: Sequence[str]) -> list[float]:
@@ -26,6 +27,8 @@ def share_interval(counts: Counts, totals: Counts, groups: Sequence[str]) -> lis
         return [max(0.0, 1 - 3 / n), 1.0]
     if len(set(groups)) >= FEWEST:
         return _bootstrap(counts, totals, groups)
+    from scipy.stats import binomtest  # takes a second to load, and five voices do without
+
     exact = binomtest(hits, n).proportion_ci()
     return [float(exact.low), float(exact.high)]
 
@@ -40,18 +43,23 @@ def rate_interval(counts: Counts, hours: NDArray[np.float64], groups: Sequence[s
         return [0.0, 3 / total]
     if len(set(groups)) >= FEWEST:
         return _bootstrap(counts, hours, groups)
+    from scipy.stats import chi2
+
     return [float(chi2.ppf(q, 2 * events + extra) / 2 / total) for q, extra in ((0.025, 0), (0.975, 2))]
 
 
 def _bootstrap(counts: Counts, totals: Counts | NDArray[np.float64], groups: Sequence[str]) -> list[float]:
     _, group = np.unique(groups, return_inverse=True)
     count, total = (np.bincount(group, weights=values) for values in (counts, totals))
-    spoke = total > 0
+    count, total = count[total > 0], total[total > 0]
+    drawn = np.random.RandomState(0).randint(0, len(total), (RESAMPLED, len(total)))
+    ratios = count[drawn].sum(axis=1) / total[drawn].sum(axis=1)
+    return [_quantile(np.sort(ratios), share) for share in (TAIL, 1 - TAIL)]
 
-    def ratio(a: NDArray[np.floating], b: NDArray[np.floating], axis: int) -> NDArray[np.floating]:
-        quotient: NDArray[np.floating] = a.sum(axis=axis) / b.sum(axis=axis)
-        return quotient
 
-    samples = (count[spoke], total[spoke])
-    found = bootstrap(samples, ratio, paired=True, n_resamples=2000, method="percentile", random_state=0)
-    return [float(found.confidence_interval.low), float(found.confidence_interval.high)]
+def _quantile(ascending: NDArray[np.float64], share: float) -> float:
+    """Return the value below which this share lies, between its neighbours."""
+    n = len(ascending)
+    place = share * n + (1 - share)  # counted from 1
+    below, rest = int(place) - 1, place % 1
+    return float((1 - rest) * ascending[below] + rest * ascending[below + 1])

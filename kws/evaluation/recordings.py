@@ -1,7 +1,6 @@
 """Recordings by voices that no model was trained on, one clip each."""
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,57 +8,67 @@ import numpy as np
 
 from kws.common.seeding import rng
 from kws.common.types import Audio, Features, Labels
-from kws.evaluation.voices import by_voice
+from kws.evaluation.voices import by_voice, words_by_voice
 from kws.features.logmel import FrontEnd, features
-from kws.recordings.audio import read_recording
+from kws.recordings.audio import read_recording, some
 from kws.recordings.floor import FLOOR
+from kws.recordings.names import folders_of, unmatched_folders
 from kws.recordings.word import find_word
 
 
 @dataclass(frozen=True)
 class EvalSet:
-    """Clips with their true labels; a near miss is labelled as background."""
+    """Recordings with their true labels; a near miss is labelled as background."""
 
-    features: Features
-    """float32 [n, 1, frames, n_mels]"""
     labels: Labels
     files: list[str]
     """paths below the folder of the set"""
     voices: list[str]
 
     def __len__(self) -> int:
-        """Clips in the set."""
+        """Recordings in the set."""
         return len(self.files)
 
 
-def load_eval_words(folder: Path, labels: list[str], background: str, front_end: FrontEnd) -> EvalSet:
-    """Read `words/<LABEL>/*` of each keyword; those without recordings are left out with a warning."""
-    clips = {
-        label: list(_read(folder, f"words/{label}", index, front_end))
-        for index, label in enumerate(labels)
-        if label != background
-    }
-    if absent := [label for label, found in clips.items() if not found]:
+def find_words(folder: Path, labels: list[str], background: str) -> EvalSet:
+    """Find `words/<LABEL>/*` of each keyword; those without recordings are left out with a warning."""
+    said = folder / "words"
+    found = {label: _below(folder, words_by_voice(said, label)) for label in labels if label != background}
+    if unknown := unmatched_folders(said, list(found)):
+        warnings.warn(f"{said}: {some(unknown)}: no label is called so; not used", stacklevel=2)
+    for label in found:
+        if len(names := [path.name for path in folders_of(said, label)]) > 1:
+            warnings.warn(f"{said}: {' and '.join(names)} are both read as {label}", stacklevel=2)
+    if absent := [label for label, recordings in found.items() if not recordings]:
         warnings.warn(
             f"{folder}/words: no recordings of {' '.join(absent)}, so how often they are heard is not known",
             stacklevel=2,
         )
-    return _eval_set([clip for found in clips.values() for clip in found], front_end)
+    return _eval_set([(labels.index(label), *recording) for label in found for recording in found[label]])
 
 
-def load_near_misses(folder: Path, labels: list[str], background: str, front_end: FrontEnd) -> EvalSet:
-    """Read `near_misses/*`: words that sound like keywords and are none; absent ones are warned about."""
-    clips = list(_read(folder, "near_misses", labels.index(background), front_end))
-    if not clips:
+def find_near_misses(folder: Path, labels: list[str], background: str) -> EvalSet:
+    """Find `near_misses/*`: words that sound like keywords and are none; absent ones are warned about."""
+    found = _below(folder, by_voice(folder / "near_misses"))
+    if not found:
         warnings.warn(f"{folder}/near_misses: no recordings, so near misses are not evaluated", stacklevel=2)
-    return _eval_set(clips, front_end)
+    return _eval_set([(labels.index(background), *recording) for recording in found])
+
+
+def read_features(folder: Path, clips: EvalSet, front_end: FrontEnd) -> Features:
+    """Return the features, float32 [n, 1, frames, n_mels], of the word in each recording of a set."""
+    values = np.empty((len(clips), 1, front_end.n_frames, front_end.n_mels), np.float32)
+    for row, name in enumerate(clips.files):
+        audio = read_recording(folder / name, front_end.sample_rate)
+        word = find_word(audio, front_end.sample_rate, front_end.clip_s)
+        values[row, 0] = features(centre(audio, word, front_end.clip_samples), front_end)
+    return values
 
 
 def choose_inputs(words: EvalSet, near_misses: EvalSet, size: int, seed: int) -> EvalSet:
-    """Return up to `size` clips: words first, then near misses, each drawn at random but kept in order."""
+    """Return up to `size` recordings: words, then near misses, each drawn at random but kept in order."""
     chosen = [_sample(words, size, seed), _sample(near_misses, size - min(size, len(words)), seed)]
     return EvalSet(
-        np.concatenate([c.features for c in chosen]),
         np.concatenate([c.labels for c in chosen]),
         [name for c in chosen for name in c.files],
         [voice for c in chosen for voice in c.voices],
@@ -78,31 +87,17 @@ def centre(audio: Audio, word: slice, n: int) -> Audio:
     return clip
 
 
-@dataclass(frozen=True)
-class _Clip:
-    audio: Audio
-    label: int
-    file: str
-    voice: str
+def _below(folder: Path, recordings: list[tuple[str, Path]]) -> list[tuple[str, str]]:
+    """Return the recordings by their path below a folder, each with its voice."""
+    return [(path.relative_to(folder).as_posix(), voice) for voice, path in recordings]
 
 
-def _read(folder: Path, part: str, label: int, front_end: FrontEnd) -> Iterator[_Clip]:
-    for voice, path in by_voice(folder / part):
-        audio = read_recording(path, front_end.sample_rate)
-        word = find_word(audio, front_end.sample_rate, front_end.clip_s)
-        clip = centre(audio, word, front_end.clip_samples)
-        yield _Clip(clip, label, path.relative_to(folder).as_posix(), voice)
-
-
-def _eval_set(clips: list[_Clip], front_end: FrontEnd) -> EvalSet:
-    values = np.empty((len(clips), 1, front_end.n_frames, front_end.n_mels), np.float32)
-    for row, clip in enumerate(clips):
-        values[row, 0] = features(clip.audio, front_end)
-    labels = np.array([clip.label for clip in clips], np.int64)
-    return EvalSet(values, labels, [clip.file for clip in clips], [clip.voice for clip in clips])
+def _eval_set(found: list[tuple[int, str, str]]) -> EvalSet:
+    labels = np.array([label for label, _, _ in found], np.int64)
+    return EvalSet(labels, [name for _, name, _ in found], [voice for _, _, voice in found])
 
 
 def _sample(clips: EvalSet, size: int, seed: int) -> EvalSet:
     order = np.sort(rng(seed, "board inputs", 0).permutation(len(clips))[:size])
     files, voices = ([values[i] for i in order] for values in (clips.files, clips.voices))
-    return EvalSet(clips.features[order], clips.labels[order], files, voices)
+    return EvalSet(clips.labels[order], files, voices)

@@ -1,6 +1,5 @@
 """A model's streams from end to end: thresholds chosen on one half of the voices, results on the other."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +31,7 @@ class Spotting:
     det: list[dict[str, float]] = field(default_factory=list)
     histogram: list[dict[str, float]] = field(default_factory=list)
     timeline: list[dict[str, Any]] = field(default_factory=list)
-    """moving averages in the stream with most hits"""
+    """moving averages in the stream with most hits, the first one where nothing is hit"""
 
 
 def evaluate_streams(
@@ -48,18 +47,10 @@ def evaluate_streams(
     swept = tally(heard, keywords, rules, window_s, grid)
     tuning = [index for index, stream in enumerate(streams) if stream.tuning]
     report = [index for index, stream in enumerate(streams) if not stream.tuning]
-    if not tuning:
-        warnings.warn("one voice alone: thresholds are measured where they were chosen", stacklevel=2)
     chosen_on = tuning or report
     tuned = swept.of(chosen_on)
     choice = choose_thresholds(tuned, GRID, target_fa_per_hour)
     on = choice.on
-    for index, per_hour in choice.apart.items():
-        warnings.warn(
-            f"{keywords[index]}: fires {per_hour:.0f} times an hour where other keywords are silent: it has"
-            " a threshold of its own; listen to its recordings, and record it again if it is not heard",
-            stacklevel=2,
-        )
     if apart := list(choice.apart):  # what other thresholds would give the others is seen without them
         others = grid.copy()
         others[:, apart] = on[apart]

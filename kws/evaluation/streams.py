@@ -47,8 +47,12 @@ def read_streams(
 
     Every second group is for tuning, counted among its like (those that say keywords, those that do not,
     backgrounds), so that each half has its share. A file's stem is its condition, unless all share one.
-    Raises UserError for a table that names unknown labels, absent files or times that are none.
+    Raises UserError for a table that names unknown labels, absent files or times that are none, and for one
+    of another name, without which all that is said would count as false accepts.
     """
+    for table in sorted([*folder.rglob("*.csv"), *folder.rglob("*.tsv")]):
+        if table != folder / LABELS:
+            raise UserError(f"{table}: what is said is read from {folder / LABELS} alone; rename or move it")
     files = audio_files(folder, optional=True, besides=(LABELS,))
     names = {path.relative_to(folder).as_posix(): path for path in files}
     spoken = _read_labels(folder / LABELS, set(names), labels) if (folder / LABELS).is_file() else {}
@@ -88,6 +92,7 @@ def _group(name: str) -> str:
 
 def _read_labels(path: Path, names: set[str], labels: list[str]) -> dict[str, list[Spoken]]:
     spoken: dict[str, list[Spoken]] = {}
+    seen: set[tuple[str, Spoken]] = set()
     for line, row in read_rows(path, HEADER):
         where = f"{path}, line {line}"
         if row["file"] not in names:
@@ -100,5 +105,9 @@ def _read_labels(path: Path, names: set[str], labels: list[str]) -> dict[str, li
             raise UserError(f"{where}: start and end must be seconds, such as 12.5") from error
         if not 0 <= start < end < math.inf:
             raise UserError(f"{where}: start {start:g} and end {end:g}, expected 0 <= start < end")
-        spoken.setdefault(row["file"], []).append(Spoken(row["label"], start, end))
+        said = Spoken(row["label"], start, end)
+        if (row["file"], said) in seen:
+            raise UserError(f"{where}: says again what an earlier line says; remove one of them")
+        seen.add((row["file"], said))
+        spoken.setdefault(row["file"], []).append(said)
     return spoken

@@ -17,6 +17,12 @@ Bands = NDArray[np.float64]
 """A quantity of each frame and mel band: [frames, n_mels]."""
 
 
+def n_windows(samples: int, front_end: FrontEnd, hop_ms: float) -> int:
+    """Return how many windows, `hop_ms` apart, a stream of so many samples has."""
+    hop = round(hop_ms / front_end.hop_ms) * front_end.hop
+    return max(0, 1 + (samples - front_end.clip_samples) // hop)
+
+
 class FeatureStream:
     """Features of the windows of a stream, as `features` gives them, the same bytes for any chunking."""
 

@@ -1,4 +1,4 @@
-"""A stage's parameters, inputs and outputs, as dvc.yaml names them and as they are at one moment.
+"""A stage's parameters and inputs, as dvc.yaml names them and as they are at one moment.
 
 When a stage has ended DVC looks at its inputs again, and records its outputs as made of what it then sees.
 """
@@ -6,6 +6,7 @@ When a stage has ended DVC looks at its inputs again, and records its outputs as
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,19 @@ from ruamel.yaml import YAML
 
 from kws.params.whole import read_values
 
-IGNORED = ("__pycache__", ".partial")
-"""Ends of names that DVC ignores too: see .dvcignore."""
+IGNORED = (
+    "__pycache__",
+    "*.partial",
+    ".DS_Store",
+    "._*",
+    ".directory",
+    "desktop.ini",
+    "Thumbs.db",
+    "*Zone.Identifier",
+    "__MACOSX",
+    "@eaDir",
+)
+"""Names that DVC ignores too: those of .dvcignore."""
 
 Stamp = tuple[int, int, int]
 """Size, time of the last change and number of a file: by these DVC, too, knows one that has not changed."""
@@ -27,7 +39,6 @@ class Stage:
     name: str
     params: list[str]
     deps: list[str]
-    outs: list[str]
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ def read_stage(name: str, pipeline: Path, params: Path) -> Stage:
         plain = [next(iter(text)) if isinstance(text, dict) else text for text in texts]
         return [re.sub(r"\$\{([\w.]+)\}", lambda match: str(_value(values, match[1])), t) for t in plain]
 
-    return Stage(name, *(filled(body[part]) for part in ("params", "deps", "outs")))
+    return Stage(name, *(filled(body.get(part, [])) for part in ("params", "deps")))
 
 
 def look(stage: Stage, params: Path) -> Inputs:
@@ -88,7 +99,7 @@ def _files(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Itera
         yield path.as_posix(), (found.st_size, found.st_mtime_ns, found.st_ino)
     elif here not in above:
         for inner in inside:
-            if not inner.name.endswith(IGNORED):
+            if not any(fnmatchcase(inner.name, pattern) for pattern in IGNORED):
                 yield from _files(inner, above | {here})
 
 

@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent
 
 from kws.common.errors import UserError
-from kws.common.labels import Labelled, same_folder
+from kws.common.labels import Labelled, same_folder, without_take
 from kws.common.terminal import plain
 from kws.features.logmel import FrontEnd
 from kws.params.sections import (
@@ -71,6 +71,10 @@ class Params(Section, Labelled):
                 raise ValueError(
                     f"labels {other} and {label} are one folder on Windows and macOS; rename one of them"
                 )
+        for label in self.labels:
+            whole = folders.get(same_folder(without_take(label)), label)
+            if whole != label:
+                raise ValueError(f"a recording called {label} is a take of {whole}; rename the label {label}")
         if self.background not in self.labels:
             raise ValueError(
                 f"background is {self.background}, expected one of labels: {' '.join(self.labels)}"
@@ -243,6 +247,8 @@ def _explain(error: Any) -> str:
             return f"input should be one of {expected}, got {got!r}"
         case "union_tag_not_found":
             return "field required"
+        case "too_short":
+            return f"expected {error['ctx']['min_length']} or more, got {error['ctx']['actual_length']}"
         case "string_type" if isinstance(error["input"], bool | int | float | None):
             word = json.dumps(error["input"])
             return f"YAML reads {word} here, and ON, YES, NULL or 1 are no words to it; put quotes around it"

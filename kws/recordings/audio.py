@@ -1,6 +1,7 @@
-"""Reading what people record: WAV, FLAC or OGG, any rate, any number of channels."""
+"""Reading what people record: any format, any rate, any number of channels."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,46 +13,70 @@ import soxr
 from kws.common.errors import UserError
 from kws.common.files import naming
 from kws.common.types import Audio, Pcm
-from kws.recordings.soundfiles import encoded, mono_blocks, open_sound
+from kws.recordings.soundfiles import DAY, FORMATS, Limit, encoded, mono_blocks, open_sound
 
-SUFFIXES = (".wav", ".flac", ".ogg")
+_SUFFIXES = """
+    wav wave bwf rf64 w64 flac ogg oga opus mp3 mp2 aif aiff aifc au snd caf
+    m4a m4b mp4 m4v mov 3gp 3gpp 3g2 aac amr webm weba mka mkv
+"""
+SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+"""What the names of sound files end in; what such a file holds is seen when it is read."""
+LITTER = re.compile(
+    r"\..*|desktop\.ini|(eh)?thumbs\.db|icon\r|.*[.:]zone\.identifier"
+    r"|__macosx|@eadir|\$recycle\.bin|system volume information",
+    re.IGNORECASE,
+)
+"""Names of files and folders that systems leave behind unasked; hidden ones are among them."""
 UNFIT = ("Cc", "Cs", "Zl", "Zp")
 """Characters of names that would break a line or a manifest: controls, bytes that are no UTF-8, line ends."""
 SILENCE = 1e-4
 """Peak below which a recording holds nothing: three steps of 16-bit audio."""
-LOUDEST = 2.0
-"""Peak of float samples above which they are on another scale, or clipped beyond recognition."""
+FULL = 0.999
+"""Level from which on a sample counts as clipped."""
+CLIPPED = 0.01
+"""Share of clipped samples above which it is said: a voice reaches full scale for a few samples only."""
 WORD_S = 0.2, 10.0
 WORD_LENGTH = "a recording of a word takes 0.2 to 10 s"
-DAY_S = 24 * 3600
-"""Longest file that is read at once: at 16 kHz its samples take 5.5 GB."""
+WORD = Limit(WORD_S[1], WORD_LENGTH)
 TELL_GB = 1.0
+TOLD = 5
+"""Names that a message tells."""
 BLOCK = 2**22
 """Samples of all channels that are decoded at a time."""
 
 
 def audio_files(folder: Path, optional: bool = False, besides: tuple[str, ...] = ()) -> list[Path]:
-    """Return the audio files under `folder`, sorted by name; hidden files and `besides` are passed over.
+    """Return the sound files under `folder`, sorted by name, told by what their names end in.
 
-    Folders that are symbolic links are followed, each folder once.
-    Raises UserError where the folder is missing, holds what is not an audio file or has a name that cannot
-    be printed, or holds no audio at all and is not optional.
+    Litter and `besides` are passed over, all other files too, but with a warning. Folders that are symbolic
+    links are followed, each folder once. Raises UserError where the folder is missing, holds a name that
+    cannot be printed or what is no file, or holds no audio at all and is not optional.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; create it and put WAV, FLAC or OGG files in it")
-    files = sorted(p for p in _walk(folder) if not p.name.startswith(".") and p.name not in besides)
+        raise UserError(f"{folder}: no such folder; create it and put recordings in it: {FORMATS}")
+    files = sorted(p for p in _walk(folder) if p.name not in besides)
     for path in files:
         if not path.is_file():
             raise UserError(f"{path}: is a broken link, a pipe or a device; remove it from the folder")
-        if path.suffix.lower() not in SUFFIXES:
-            raise UserError(f"{path}: not a WAV, FLAC or OGG file; convert it or move it out of the folder")
-    if not files and not optional:
-        raise UserError(f"{folder}: holds no audio; put at least one WAV, FLAC or OGG file in it")
-    return files
+    sounds = [path for path in files if path.suffix.lower() in SUFFIXES]
+    foreign = [path for path in files if path.suffix.lower() not in SUFFIXES]
+    if foreign:
+        names = some([path.relative_to(folder).as_posix() for path in foreign])
+        verb = "is no sound file by its name" if len(foreign) == 1 else "are no sound files by their names"
+        warnings.warn(f"{folder}: {names} {verb}; passed over", stacklevel=2)
+    if not sounds and not optional:
+        raise UserError(f"{folder}: holds no audio; put at least one recording in it: {FORMATS}")
+    return sounds
+
+
+def some(names: list[str]) -> str:
+    """Return the first of many names, and how many more there are."""
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    return ", ".join(names[:TOLD]) + more
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield all that is no folder under `folder`; a folder met before under another name is left out."""
+    """Yield all that is no folder and no litter under `folder`; a folder met before is left out."""
     seen: dict[Path, Path] = {}
 
     def is_new(found: Path) -> bool:
@@ -65,6 +90,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
     is_new(folder)
     for parent, folders, names in os.walk(folder, followlinks=True, onerror=fail):
+        folders[:], names = ([n for n in kept if not LITTER.fullmatch(n)] for kept in (folders, names))
         for name in [*folders, *names]:
             if not name.isprintable() and any(category(c) in UNFIT for c in name):
                 raise UserError(f"{parent}: holds {name!r}, a name that cannot be printed; rename it")
@@ -73,18 +99,18 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def read_audio(path: Path, rate: int) -> Audio:
-    """Read a file as mono float32 [samples] in -1..1 at `rate` Hz; channels are averaged.
+    """Read a file as mono float32 [samples] in -1..1 at `rate` Hz; of channels see `mono_blocks`.
 
-    Warns of what takes much memory, and of floats beyond -1..1, which are clipped.
-    Raises UserError for a file that cannot be decoded, is empty, cut off or longer than a day, or holds NaN,
-    infinity or floats far beyond -1..1.
+    Warns of what takes much memory, of floats beyond -1..1, which are scaled down, and of clipped samples.
+    Raises UserError for a file that cannot be decoded, is empty, cut off or longer than a day, or holds NaN
+    or infinity.
     """
-    return _read(path, rate, DAY_S, "cut it into files of a day at most")
+    return _read(path, rate, DAY)
 
 
 def read_recording(path: Path, rate: int) -> Audio:
     """Read a recording of a word: as `read_audio`, 0.2 to 10 s long and not silent, or UserError."""
-    audio = _read(path, rate, WORD_S[1], WORD_LENGTH)
+    audio = _read(path, rate, WORD)
     seconds = len(audio) / rate
     if seconds < WORD_S[0]:
         raise UserError(f"{path}: is {seconds:.2f} s long; {WORD_LENGTH}")
@@ -93,36 +119,22 @@ def read_recording(path: Path, rate: int) -> Audio:
     return audio
 
 
-def _read(path: Path, rate: int, longest_s: float, advice: str) -> Audio:
-    """Return all of a file whose header says that it is no longer than `longest_s`."""
-    with open_sound(path) as file:
-        seconds = file.frames / file.samplerate
-        if seconds > longest_s:
-            raise UserError(f"{path}: is {seconds:.2f} s long; {advice}")
-        gigabytes = 4 * seconds * (file.samplerate + max(file.samplerate, rate)) / 1e9
+def _read(path: Path, rate: int, limit: Limit) -> Audio:
+    """Return all of a file whose header says that it is within the limit."""
+    with open_sound(path, limit) as file:
+        own, seconds = file.samplerate, file.frames / file.samplerate
+        gigabytes = 4 * seconds * (own + max(own, rate)) / 1e9
         if gigabytes > TELL_GB:
             hours = seconds / 3600
             warnings.warn(f"{path}: is {hours:.1f} h long; reading it takes {gigabytes:.1f} GB", stacklevel=3)
         blocks = list(mono_blocks(file, path, max(1, BLOCK // file.channels)))
-        mono: Audio = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-        if file.subtype in ("FLOAT", "DOUBLE"):
-            mono = _clip(mono, path)
-        if file.samplerate == rate:
-            return mono
-        resampled: Audio = soxr.resample(mono, file.samplerate, rate)
-        return resampled
-
-
-def _clip(mono: Audio, path: Path) -> Audio:
-    """Return floats as a 16-bit file would hold them; UserError where little of the sound would be left."""
-    peak = float(np.abs(mono).max())
-    if peak > LOUDEST:
-        raise UserError(f"{path}: its samples reach {peak:.4g}, expected -1..1; export it as 16-bit PCM")
-    if peak > 1:
-        share = float(np.mean(np.abs(mono) > 1))
-        message = f"{path}: its samples reach {peak:.2f}, so {share:.2%} of them are clipped; record it lower"
-        warnings.warn(message, stacklevel=4)
-    return np.clip(mono, -1, 1)
+    clipped = sum(int(np.count_nonzero(np.abs(block) >= FULL)) for block in blocks)
+    mono: Audio = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    if clipped > CLIPPED * len(mono):
+        share = clipped / len(mono)
+        warnings.warn(f"{path}: {share:.1%} of its samples are clipped; record it lower", stacklevel=3)
+    resampled: Audio = mono if own == rate else soxr.resample(mono, own, rate)
+    return resampled
 
 
 def is_copy(a: Audio, b: Audio) -> bool:

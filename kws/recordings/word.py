@@ -1,25 +1,50 @@
-"""Finding the word in a recording by its energy, so that cropping never cuts it.
+"""Finding the word in a recording: which sound it is by its likeness to speech, its edges by energy.
 
-Two thresholds as in Rabiner and Sambur, "An Algorithm for Determining the Endpoints of Isolated
-Utterances", Bell System Technical Journal 54 (1975): a high one finds speech, a low one its edges.
+The edges are those of Rabiner and Sambur, "An Algorithm for Determining the Endpoints of Isolated
+Utterances", Bell System Technical Journal 54 (1975): a high threshold finds speech, a low one its edges.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from kws.common.types import Audio
+from kws.recordings import speech
+from kws.recordings.cleaning import without_noise, without_rumble
+from kws.recordings.takes import alike
 
 Run = tuple[int, int]
+"""The first hop and the one after the last"""
 
 HOP_S = 0.01
-GAP_S = 0.25
-"""Longest pause inside a word: the closure of a stop consonant and its surroundings."""
 MARGIN_S = 0.03
 """Kept on both sides, for onsets and decays below the threshold."""
-CLICK_S, CLICK_GAP_S = 0.1, 0.08
-"""A click is at most this long and at least this far from the word."""
+GAP_S, PAUSE_S = 0.25, 0.4
+"""Longest pause inside a word, the closure of a stop consonant and its surroundings; and inside a phrase."""
+SPEECH, SURE = 0.5, 0.7
+"""Likeness from which on a moment belongs to speech, and that a sound reaches somewhere if it is speech."""
+LITTLE = 0.25
+"""Where nothing in a recording is as much like speech, there is none in it."""
+EARLY_S, LATE_S = 0.1, 0.02
+"""How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
+LAG_S = 0.1
+"""Likeness falls by so much later than the word ends, at most."""
+HIGH_DB, LOW_DB = 25, 35
+"""Under the loudest moment of a word: what lies less far below is speech, and where its onsets and decays end."""
+NEXT_S, CLICK_S = 0.12, 0.05
+"""How near to speech lies what belongs to its word, a vowel before a stop or the release after it; and no click."""
+FADE_S = 0.25
+"""Longest onset or decay between the thresholds where there is no noise."""
+PART = 0.3
+"""A sound with a smaller share of all that is like speech is a scrap of it."""
+NEAR_DB = 12
+"""What is like speech and no more than this quieter than the word could be meant as well."""
+CLEAR_DB = 8
+"""Noise nearer to the word than this makes it doubtful."""
+TOO_NEAR_DB = 12
+"""Noise nearer to the loudest sound than this hides that it is speech."""
 
 
 @dataclass(frozen=True)
@@ -31,61 +56,205 @@ class Finding:
     doubts: tuple[str, ...]
     """what to look at, a line each, with times; or why nothing was found"""
     word_dbfs: float
-    """RMS of the loudest take, dB below full scale"""
+    """RMS of the loudest take, dB below full scale, without what lies below a voice"""
     noise_dbfs: float
     """RMS of what lies beneath"""
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """A recording as it is listened to."""
+
+    clean: Audio
+    rate: int
+    raw_db: NDArray[np.float64]
+    """level of each hop"""
+    plain_db: NDArray[np.float64]
+    """the same without what lies below a voice"""
+    level_db: NDArray[np.float64]
+    """and without noise"""
+    speech: NDArray[np.float32]
+    """likeness to speech of each hop, 0..1"""
+
+    @property
+    def threshold(self) -> float:
+        """Likeness from which on a hop belongs to speech: lower where all of it is little like speech."""
+        return SPEECH * min(1.0, float(self.speech.max()) / SURE)
+
+    @property
+    def silent(self) -> NDArray[np.bool_]:
+        """Hops away from all speech, or the quietest tenth where it leaves no silence."""
+        silent = np.ones(len(self.speech), bool)
+        for start, stop in _runs(self.speech >= self.threshold):
+            silent[max(0, start - 20) : stop + 20] = False
+        return silent if silent.sum() >= 20 else self.level_db <= np.quantile(self.level_db, 0.1)
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """What is like speech, and may be the word."""
+
+    span: slice
+    """samples"""
+    amount: float
+    """of likeness to speech, summed over its hops"""
+    level_db: float
+    """of its loudest 50 ms"""
+    energy: float
+    pause_s: float = 0.0
+    """inside, where it is longer than those of a word"""
+
+
 def search(audio: Audio, rate: int, longest_s: float) -> Finding:
-    """Return what float32 [samples] hold: words of at most about `longest_s`, said once or several times."""
-    word = find_word(audio, rate, longest_s)
-    level = _level_db(audio, rate)
-    rms = 10 * float(np.log10(np.mean(np.square(audio[word], dtype=np.float64)) + 1e-10))
-    return Finding((word,), (), rms, float(np.quantile(level, 0.1)))
+    """Return what float32 [samples] hold: words of at most about `longest_s`, said once or several times.
+
+    Sounds with a pause of up to 0.4 s between them that take no longer together are one phrase.
+    """
+    heard = _listen(audio, rate)
+    sounds = _phrases(_sounds(heard, longest_s), heard, longest_s)
+    word = max(sounds, key=lambda sound: sound.energy)
+    noise_dbfs = float(np.median(heard.plain_db[heard.silent]))
+    word_dbfs = _rms_db(heard, word.span)
+    if heard.speech.max() < LITTLE:
+        return Finding((), (_cause(heard, noise_dbfs),), word_dbfs, noise_dbfs)
+    rivals = [s for s in sounds if s is not word and s.level_db >= word.level_db - NEAR_DB]
+    again = [s for s in rivals if alike(heard.clean[word.span], heard.clean[s.span], rate)]
+    takes = sorted([word, *again], key=lambda sound: sound.span.start)
+    doubts = [
+        f"something else sounds like speech at {_at(rival, rate)}, {_than(rival, word)} the word at "
+        f"{_at(word, rate)}; cut out what is not the word"
+        for rival in rivals
+        if rival not in again
+    ]
+    for take in takes:
+        if take.pause_s:
+            doubts.append(
+                f"there is a pause of {take.pause_s:.2f} s in the word at {_at(take, rate)}; "
+                "if that is two sounds, cut one out"
+            )
+    if heard.speech.max() < SURE:
+        doubts.append(f"the word at {_at(word, rate)} sounds little like speech; listen to it")
+    if word_dbfs - noise_dbfs < CLEAR_DB:
+        doubts.append(
+            f"the noise is only {max(0, word_dbfs - noise_dbfs):.0f} dB below the word at {_at(word, rate)}; "
+            "record it where it is quieter, or nearer to the microphone"
+        )
+    return Finding(tuple(take.span for take in takes), tuple(doubts), word_dbfs, noise_dbfs)
 
 
 def find_word(audio: Audio, rate: int, longest_s: float) -> slice:
-    """Return the samples of the most energetic utterance in float32 [samples], with a short margin.
+    """Return the samples of float32 [samples] that are likeliest the word, however doubtful that is."""
+    heard = _listen(audio, rate)
+    return max(_phrases(_sounds(heard, longest_s), heard, longest_s), key=lambda sound: sound.energy).span
 
-    The high threshold lies 25 dB under the peak or 9 dB over the noise floor, whichever is higher;
-    the low one 10 dB under it, but at least 4 dB over the floor. An utterance longer than `longest_s`
-    first loses the clicks at its ends (a mouse button, a breath); it may still be longer afterwards.
+
+def _listen(audio: Audio, rate: int) -> _Heard:
+    plain = without_rumble(audio, rate)
+    clean = without_noise(plain, rate)
+    level = _level_db(clean, rate)
+    likeness = speech.likeness(clean, rate)
+    chunk = ((np.arange(len(level)) + 0.5) * HOP_S / speech.CHUNK_S).astype(int)
+    per_hop = likeness[np.minimum(chunk, len(likeness) - 1)]
+    return _Heard(clean, rate, _level_db(audio, rate), _level_db(plain, rate), level, per_hop)
+
+
+def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
+    """Return what is like speech, in order, or what is most like it."""
+    runs = [
+        (start, stop)
+        for start, stop in _runs(heard.speech >= heard.threshold)
+        if heard.speech[start:stop].max() >= heard.threshold * SURE / SPEECH
+    ]
+    noise_db = float(np.quantile(heard.level_db[heard.silent], 0.9))
+    sounds = [_sound(heard, group[0][0], group[-1][1], noise_db, longest_s) for group in _split(runs, round(GAP_S / HOP_S))]
+    most = max(sound.amount for sound in sounds)
+    return [sound for sound in sounds if sound.amount >= PART * most]
+
+
+def _sound(heard: _Heard, start: int, stop: int, noise_db: float, longest_s: float) -> _Sound:
+    """Return the sound whose likeness to speech rises at one hop and falls at another, with its own edges.
+
+    The high threshold lies 25 dB under its loudest moment, or 3 dB over the noise where that is higher; the
+    low one 10 dB under it, or at the noise. What stands out clearly belongs to it however little it is like
+    speech, if it is near, no click, and they fit into a clip together.
     """
-    level = _level_db(audio, rate)
-    floor, peak = float(np.quantile(level, 0.1)), float(level.max())
-    high = min(max(peak - 25, floor + 9), peak - 6)
-    low = min(max(high - 10, floor + 4), high)
-    utterances = _split(_runs(level > high), round(GAP_S / HOP_S))
-    runs = max(utterances, key=lambda runs: sum(float(np.sum(10 ** (level[a:b] / 10))) for a, b in runs))
-    word = _grow(runs, level > low, rate, len(audio))
-    while word.stop - word.start > longest_s * rate:
-        if _is_click(runs[0], runs[1:2]):
-            runs = runs[1:]
-        elif _is_click(runs[-1], runs[-2:-1]):
-            runs = runs[:-1]
+    first = max(0, start - round(EARLY_S / HOP_S))
+    last = min(len(heard.speech), stop + round(LATE_S / HOP_S))
+    undisturbed = heard.raw_db[heard.silent].max() < heard.raw_db[first:last].max() - LOW_DB
+    level = heard.raw_db if undisturbed else heard.level_db
+    top = float(level[first:last].max())
+    high = min(max(top - HIGH_DB, noise_db + 3), top - 8)
+    low = min(max(top - LOW_DB, noise_db), high)
+    loud = first + np.flatnonzero(level[first:last] > high)
+    begin = min(int(loud[0]), start)
+    end = max(int(loud[-1]) + 1, stop - round(LAG_S / HOP_S), begin + 1)
+    runs = _runs(level > max(top - HIGH_DB, noise_db + CLEAR_DB))
+    for a, b in [*reversed(runs), *runs]:
+        near = max(a - end, begin - b) <= NEXT_S / HOP_S
+        no_click = b - a > CLICK_S / HOP_S or max(a - end, begin - b) <= 0
+        if near and no_click and max(b, end) - min(a, begin) <= longest_s / HOP_S:
+            begin, end = min(a, begin), max(b, end)
+    reach = round(FADE_S / HOP_S) if noise_db < top - LOW_DB else 0
+    first, last = min(first, begin - reach), max(last, end + reach)
+    while begin > max(0, first) and level[begin - 1] > low:
+        begin -= 1
+    while end < min(len(level), last) and level[end] > low:
+        end += 1
+    hop, margin = round(HOP_S * heard.rate), round(MARGIN_S * heard.rate)
+    span = slice(max(0, begin * hop - margin), min(len(heard.clean), end * hop + margin))
+    energy = float(np.sum(10 ** (level[begin:end] / 10)))
+    return _Sound(span, float(heard.speech[start:stop].sum()), top, energy)
+
+
+def _phrases(sounds: list[_Sound], heard: _Heard, longest_s: float) -> list[_Sound]:
+    """Return the sounds with those joined that are said with a pause, and are not the same word twice."""
+    joined = sounds[:1]
+    for sound in sounds[1:]:
+        before = joined[-1]
+        a, b, rate = before.span, sound.span, heard.rate
+        pause_s = (b.start - a.stop) / rate + 2 * MARGIN_S
+        if (
+            pause_s <= PAUSE_S
+            and b.stop - a.start <= longest_s * rate
+            and abs(before.level_db - sound.level_db) <= NEAR_DB
+            and not alike(heard.clean[a], heard.clean[b], rate)
+        ):
+            level = max(before.level_db, sound.level_db)
+            energy, amount = before.energy + sound.energy, before.amount + sound.amount
+            longest = max(pause_s, before.pause_s)
+            joined[-1] = replace(before, span=slice(a.start, b.stop), amount=amount, level_db=level, energy=energy, pause_s=longest)
         else:
-            break
-        word = _grow(runs, level > low, rate, len(audio))
-    return word
+            joined.append(sound)
+    return joined
 
 
-def _grow(runs: list[Run], above: NDArray[np.bool_], rate: int, n: int) -> slice:
-    """Return the samples from the first run to the last, extended to the low threshold and the margin."""
-    start, stop = runs[0][0], runs[-1][1]
-    while start > 0 and above[start - 1]:
-        start -= 1
-    while stop < len(above) and above[stop]:
-        stop += 1
-    hop, margin = round(HOP_S * rate), round(MARGIN_S * rate)
-    return slice(max(0, start * hop - margin), min(n, stop * hop + margin))
+def _cause(heard: _Heard, noise_dbfs: float) -> str:
+    """Say why nothing was found: what is loudest cannot be told from noise, or is no speech."""
+    level = median_filter(heard.plain_db, 20, mode="nearest")
+    loudest = int(level.argmax())
+    start, stop = (max(0, loudest - 10) * HOP_S, min(len(level), loudest + 10) * HOP_S)
+    over = float(level.max()) - noise_dbfs
+    if over < TOO_NEAR_DB:
+        return (
+            f"the noise is only {over:.0f} dB below the loudest sound, at {start:.2f} to {stop:.2f} s; "
+            "record it where it is quieter, or nearer to the microphone"
+        )
+    return f"nothing in it sounds like speech; the loudest sound is at {start:.2f} to {stop:.2f} s"
 
 
-def _is_click(run: Run, neighbours: list[Run]) -> bool:
-    """Say whether an outermost run is short and lies well apart from the next one."""
-    for start, stop in neighbours:
-        apart = max(start - run[1], run[0] - stop)
-        return run[1] - run[0] <= CLICK_S / HOP_S and apart >= CLICK_GAP_S / HOP_S
-    return False
+def _at(sound: _Sound, rate: int) -> str:
+    return f"{sound.span.start / rate:.2f} to {sound.span.stop / rate:.2f} s"
+
+
+def _than(sound: _Sound, word: _Sound) -> str:
+    difference = sound.level_db - word.level_db
+    return f"{abs(difference):.0f} dB {'louder' if difference > 0 else 'quieter'} than"
+
+
+def _rms_db(heard: _Heard, span: slice) -> float:
+    hop = round(HOP_S * heard.rate)
+    level = heard.plain_db[span.start // hop : max(span.start // hop + 1, span.stop // hop)]
+    return 10 * float(np.log10(np.mean(10 ** (level / 10))))
 
 
 def _level_db(audio: Audio, rate: int) -> NDArray[np.float64]:

@@ -1,12 +1,9 @@
 """The page itself: what a run found, as one HTML file that asks nobody for anything."""
 
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import altair
-import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -14,6 +11,7 @@ from kws.evaluation.events import Outcome
 from kws.report import charts, dag, numbers
 from kws.report.advice import Advice
 from kws.report.headline import duration, rate
+from kws.report.recorded import Recorded
 from kws.report.sounds import Excerpt, Shard, Sound, Wrong
 
 HERE = Path(__file__).parent
@@ -48,10 +46,11 @@ class Results:
     loudest: list[Sound] = field(default_factory=list)
     """false accepts where thresholds were chosen"""
     shards: list[Shard] = field(default_factory=list)
+    recorded: list[Recorded] = field(default_factory=list)
 
 
-def render(results: Results) -> str:
-    """Return the page."""
+def render(results: Results, vega: str) -> str:
+    """Return the page; `vega` is the script that draws its charts."""
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -81,16 +80,8 @@ def render(results: Results) -> str:
         specs=specs(results),
         style=_asset("page.css"),
         script=_asset("page.js"),
-        vega=Markup(vega()),  # noqa: S704 - a library
+        vega=Markup(vega),  # noqa: S704 - a library
     )
-
-
-@cache
-def vega() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script, in the version that Altair writes for."""
-    version = ".".join(altair.VEGALITE_VERSION.split(".")[:2])
-    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
-    return script
 
 
 def specs(results: Results) -> dict[str, charts.Spec]:

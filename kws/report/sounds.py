@@ -46,6 +46,8 @@ class Sound:
     image: str
     alt: str
     marks: list[Mark]
+    state: str = ""
+    """how it is framed: as ok, doubtful or unusable"""
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,10 @@ def excerpt(path: Path, start: float, end: float, rate: int) -> Excerpt:
 def shard_sounds(folder: Path, n: int, front_end: FrontEnd) -> Shard:
     """Return `n` clips of a shard, evenly spread, with what was done to them."""
     clips = np.load(folder / "clips.npy", mmap_mode="r", allow_pickle=False)
-    rows = read_manifest(folder / "manifest.csv")
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))
-    sounds = [_clip_sound(rows[i], to_float(np.array(clips[i])), front_end) for i in chosen]
-    return Shard(folder.name, len(rows), sounds)
+    chosen = np.unique(np.linspace(0, len(clips) - 1, min(n, len(clips))).astype(int)).tolist()
+    rows = zip(chosen, read_manifest(folder / "manifest.csv", chosen), strict=True)
+    sounds = [_clip_sound(row, to_float(np.array(clips[i])), front_end) for i, row in rows]
+    return Shard(folder.name, len(clips), sounds)
 
 
 def changes(clip: Clip) -> list[str]:

@@ -73,10 +73,11 @@ def golden_vector(front_end: FrontEnd) -> Features:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a bundle's manifest. Raises UserError where there is none, or one of another version."""
+    """Read a bundle's manifest. Raises UserError where there is none of this version in the folder itself."""
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder}: not a bundle: no {MANIFEST}; unpack what `kws bundle` made")
+    _check_place(path)
     try:
         values = typed(dict[str, Any], parse_json(read_bytes(path)))
         made_by, number = typed(str, values.get("version")), typed(int, values.get("format"))
@@ -110,8 +111,7 @@ def read_bundle(folder: Path) -> Kit:
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path}: missing; unpack the bundle again")
-        if path.resolve().parent != folder.resolve():
-            raise UserError(f"{path}: a link to a file elsewhere; unpack the bundle again")
+        _check_place(path)
         if sha256(path) != digest:
             raise UserError(f"{path}: changed since the bundle was made; unpack it again")
     front_end, spec = manifest.front_end, read_detector(folder / DETECTOR)
@@ -121,6 +121,12 @@ def read_bundle(folder: Path) -> Kit:
     if EXTERNAL in (folder / manifest.model).read_bytes():
         raise UserError(f"{folder / manifest.model}: keeps weights in another file, which no hash covers")
     return assemble(open_session(folder / manifest.model), front_end, spec, str(folder))
+
+
+def _check_place(path: Path) -> None:
+    """Raise UserError for a link to a file in another folder."""
+    if path.resolve().parent != path.parent.resolve():
+        raise UserError(f"{path}: a link to a file elsewhere; unpack the bundle again")
 
 
 def read_golden(path: Path, front_end: FrontEnd) -> Features:

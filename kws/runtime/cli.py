@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
@@ -75,7 +76,7 @@ def is_installed(distribution: str) -> bool:
 
 @cli.command(rich_help_panel=HEAR)
 def spot(
-    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC or OGG, any rate and length")],
+    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, OGG, MP3, M4A ...: any rate and length")],
     bundle: BundleOption = None,
     model: ModelOption = MODEL,
     detector: DetectorOption = DETECTOR,
@@ -171,14 +172,16 @@ def listen_(
         else:
             listeners += [Lines(sys.stdout, json), Warnings(faults)]
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: all is closed in order
+        ended = False
         try:
             with suppress(KeyboardInterrupt):
                 listen(blocks, spotter, listeners, AutomaticGain(rate) if gain else None)
+                ended = True
         finally:
             said = (
                 f"{spotter.windows} windows, one every {spec.rules.hop_ms:g} ms; {faults.overruns} overruns"
             )
-            if from_file and not spotter.windows:
+            if ended and from_file and not spotter.windows:
                 said += f"; it is shorter than one of {spec.window_s:g} s, `kws spot` hears short files"
             typer.echo(said, err=True)
     if recorder and recorder.failure:
@@ -223,11 +226,14 @@ def run(commands: Callable[[], Any]) -> None:
     try:
         if sys.stdout is None:
             raise UserError("stdout: is closed, and what is heard goes there; send it to a file or /dev/null")
+        warnings.showwarning = lambda message, *_: print(f"warning: {plain(message)}", file=sys.stderr)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # where the terminal knows few letters
         commands()
     except UserError as error:
         sys.exit(f"error: {plain(error)}")
+    except FileNotFoundError as error:
+        sys.exit(f"error: {plain(error.filename or error)}: no such file or folder; check the path")
     except OSError as error:
         place = f"{plain(error.filename)}: " if error.filename else ""
         sys.exit(f"error: {place}{error.strerror or plain(error)}; check the path and the free space")

@@ -59,22 +59,26 @@ def list_devices() -> list[str]:
 class Microphone:
     """An open microphone; use it in a `with` statement."""
 
-    def __init__(self, device: str | None, rate: int, block_s: float) -> None:
+    def __init__(self, device: str | None, rate: int | None, block_s: float) -> None:
         """Choose a device by number or by part of its name, or the default one.
 
-        It is opened at `rate` Hz and mono where it can be, else as it likes best and converted.
-        Raises UserError for a device that is absent or cannot record.
+        It is opened at `rate` Hz and mono where it can be, else as it likes best and converted. Without a
+        rate it keeps its own. Raises UserError for a device that is absent or cannot record.
         """
-        self._library, self._rate = sounddevice(), rate
+        self._library = sounddevice()
         choice = int(device) if device is not None and device.isdigit() else device
         try:
             info = self._library.query_devices(choice, "input")
         except (ValueError, self._library.PortAudioError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"microphone {device or ''}: {reason}; see `kws listen --list`") from error
+        self._info = info
         self.name: str = info["name"]
         self.faults = Faults()
-        self._source_rate, self._channels = self._settings(choice, info)
+        own = round(info["default_samplerate"])
+        self._source_rate, self._channels = self._settings(choice, info, (rate, own) if rate else (own,))
+        self.rate = rate or self._source_rate
+        """of the blocks, Hz"""
         self._queue: queue.Queue[Audio | None] = queue.Queue(maxsize=round(QUEUE_S / block_s))
         self._stream = self._library.InputStream(
             device=choice,
@@ -86,11 +90,10 @@ class Microphone:
             finished_callback=self._finished,
         )
 
-    def _settings(self, device: str | int | None, info: Any) -> tuple[int, int]:
-        """Return the first rate and number of channels that the device takes, best ones first."""
-        rates, channels = (self._rate, round(info["default_samplerate"])), (1, info["max_input_channels"])
+    def _settings(self, device: str | int | None, info: Any, rates: tuple[int, ...]) -> tuple[int, int]:
+        """Return the first of the rates, and number of channels, that the device takes, best ones first."""
         error = None
-        for rate, count in product(rates, channels):
+        for rate, count in product(rates, (1, info["max_input_channels"])):
             try:
                 self._library.check_input_settings(device, count, "float32", samplerate=rate)
                 return rate, count
@@ -110,9 +113,22 @@ class Microphone:
         with contextlib.suppress(queue.Full):  # then the reader finds out when the queue has run dry
             self._queue.put_nowait(None)
 
+    @property
+    def host(self) -> str:
+        """What the device is reached by: ALSA, Core Audio, Windows WASAPI."""
+        name: str = self._library.query_hostapis(self._info["hostapi"])["name"]
+        return name
+
     def blocks(self) -> Iterator[Audio]:
-        """Yield mono blocks at the model's rate. Raises UserError when the microphone stops."""
-        yield from resample(self._blocks(), self._source_rate, self._rate)
+        """Yield mono blocks at `rate` Hz. Raises UserError when the microphone stops."""
+        yield from resample(self._blocks(), self._source_rate, self.rate)
+
+    def skip(self) -> None:
+        """Pass over what was recorded and not yet asked for."""
+        with contextlib.suppress(queue.Empty):
+            while self._queue.get_nowait() is not None:
+                pass
+            self._queue.put_nowait(None)  # an end stays one
 
     def _blocks(self) -> Iterator[Audio]:
         while True:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.common.errors import UserError
-from kws.common.types import Audio, Features, Logits
+from kws.common.types import Audio, Logits
 from kws.features.logmel import FrontEnd
 from kws.features.streaming import FeatureStream
 from kws.runtime.inference import Classifier, softmax
@@ -36,14 +36,16 @@ class Scorer:
         """Return float32 [windows, labels] of the windows that float32 [samples] completes."""
         windows = self._features.push(audio)
         if self._gate is None:
-            return self._probabilities(windows)
+            return probabilities(self._model, windows)
         scores = np.zeros((len(windows), self._model.n_labels), np.float32)
         worth = self._gate.push(audio)
-        scores[worth] = self._probabilities(windows[worth])
+        scores[worth] = probabilities(self._model, windows[worth])
         return scores
 
-    def _probabilities(self, windows: Features) -> Logits:
-        logits = self._model.logits(windows)
-        if not np.isfinite(logits).all():
-            raise UserError("the model answers NaN or infinity: it does not run properly here")
-        return softmax(logits)
+
+def probabilities(model: Classifier, windows: NDArray[np.float32]) -> Logits:
+    """Return float32 [windows, labels]; raise UserError where the model answers what is no number."""
+    logits = model.logits(windows)
+    if not np.isfinite(logits).all():
+        raise UserError("the model answers NaN or infinity: it does not run properly here")
+    return softmax(logits)

@@ -6,7 +6,7 @@ from collections import Counter, deque
 
 import numpy as np
 from rich.cells import set_cell_size
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
@@ -39,6 +39,26 @@ def bar(share: float, style: str, mark: float | None = None) -> Text:
     return text
 
 
+class Picture:
+    """The lower end of a terminal, drawn anew in its place."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        """Take over the terminal, or a given console, until `close`."""
+        self._live = Live(console=console, auto_refresh=False)
+        self._others = _Others(self._live.console) if console is None and os.isatty(2) else None
+        self._live.start()
+
+    def show(self, picture: RenderableType) -> None:
+        """Draw this where the last one was."""
+        self._live.update(picture, refresh=True)
+
+    def close(self) -> None:
+        """Leave the last picture standing."""
+        if self._others:
+            self._others.close()
+        self._live.stop()
+
+
 class Screen:
     """A terminal that shows a stream as it is heard."""
 
@@ -51,9 +71,7 @@ class Screen:
         self._counts: Counter[str] = Counter()
         self._averages = np.zeros(len(spec.keywords))
         self._level, self._samples, self._windows = -120.0, 0, 0
-        self._live = Live(console=console, auto_refresh=False)
-        self._others = _Others(self._live.console) if console is None and os.isatty(2) else None
-        self._live.start()
+        self._picture = Picture(console)
 
     def push(self, audio: Audio, heard: Heard) -> None:
         """Show a block and what was heard in it."""
@@ -63,13 +81,11 @@ class Screen:
         self._counts.update(event.label for event in heard.events)
         if len(heard.averages):
             self._averages = heard.averages[-1]
-        self._live.update(self.render(), refresh=True)
+        self._picture.show(self.render())
 
     def close(self) -> None:
         """Leave the last picture standing."""
-        if self._others:
-            self._others.close()
-        self._live.stop()
+        self._picture.close()
 
     def render(self) -> Panel:
         """Return the picture of this moment."""

@@ -39,10 +39,3 @@ class Spotter:
         self.windows += len(probabilities)
         averages = self._averages.push(probabilities[:, self._columns])
         return Heard(averages, self._detector.push(averages))
-
-
-def n_windows(samples: int, kit: Kit) -> int:
-    """Return how many windows a stream of so many samples has."""
-    front_end = kit.front_end
-    hop = round(kit.detector.rules.hop_ms * front_end.sample_rate / 1000)
-    return max(0, 1 + (samples - front_end.clip_samples) // hop)

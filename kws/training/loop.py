@@ -2,7 +2,6 @@
 
 import logging
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,11 @@ from torch import nn
 
 from kws.common.errors import UserError
 from kws.params.sections import Machine, Train
-from kws.training.callbacks import Keeper, OnEpoch, Progress
+from kws.training.best import Fit, OnEpoch
+from kws.training.callbacks import Keeper, Progress
 from kws.training.dataset import Dataset
-from kws.training.module import Epoch, Task
+from kws.training.module import Task
 from kws.training.resume import readable
-
-
-@dataclass(frozen=True)
-class Fit:
-    """The best weights and the curves that led to them."""
-
-    state: dict[str, Any]
-    epochs: list[Epoch]
 
 
 def fit(
@@ -54,7 +46,7 @@ def fit(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")  # advice, and what it does with older APIs
         trainer.fit(task, ckpt_path=ckpt, weights_only=True)
-    return Fit(keeper.weights, keeper.rows) if trainer.is_global_zero else None
+    return Fit(keeper.best.weights, keeper.best.rows) if trainer.is_global_zero else None
 
 
 def build_trainer(cfg: Train, machine: Machine, callbacks: list[Any]) -> Trainer:

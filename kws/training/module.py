@@ -1,9 +1,5 @@
 """One step of training and of validation, as Lightning wants it."""
 
-import math
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -12,25 +8,11 @@ from torch.nn.functional import cross_entropy
 from torchmetrics import MeanMetric
 
 from kws.common.seeding import rng
-from kws.common.types import Labels
 from kws.params.sections import Train
 from kws.training.batches import Batch, Batches
 from kws.training.dataset import Dataset
+from kws.training.objective import VALIDATED, Cost, Epoch, factor
 from kws.training.regularise import mask, mixup
-
-VALIDATED = 256
-"""Clips in a batch of validation."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the training curves: the loss that is minimised, and plain cross-entropy in validation."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
 
 
 class Task(LightningModule):
@@ -48,9 +30,7 @@ class Task(LightningModule):
         """Take a network that is ready to train; `train.margin` does not apply to the label `background`."""
         super().__init__()
         self.network, self.train_set, self.val_set, self.cfg, self.seed = network, train, val, cfg, seed
-        weight = balanced(train.labels) if cfg.class_weights == "balanced" else None
-        self.loss = nn.CrossEntropyLoss(weight, label_smoothing=cfg.label_smoothing)
-        self.background = background
+        self.cost = Cost(cfg, train.labels, background)
         names = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
         self.means = {name: MeanMetric(nan_strategy="disable") for name in names}
         self.metrics = nn.ModuleList(self.means.values())  # so that they move with the module
@@ -76,6 +56,7 @@ class Task(LightningModule):
         features, labels = batch[0].float(), batch[1]
         if self.cfg.time_mask or self.cfg.freq_mask:
             features = mask(features, self.cfg.time_mask, self.cfg.freq_mask)
+        loss: Tensor
         if self.cfg.mixup_alpha:
             features, other, share = mixup(features, self.cfg.mixup_alpha)
             logits = self.network(features)
@@ -84,12 +65,6 @@ class Task(LightningModule):
             logits = self.network(features)
             loss = self.cost(logits, labels)
         self._count("train", loss.detach(), logits, labels)
-        return loss
-
-    def cost(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss that training minimises, in which each keyword's own logit lacks the margin."""
-        handicap = self.cfg.margin * (labels != self.background).to(logits.dtype)
-        loss: Tensor = self.loss(logits.scatter_add(1, labels[:, None], -handicap[:, None]), labels)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
@@ -116,19 +91,3 @@ class Task(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factor(step, steps, self.cfg))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def factor(step: int, steps: int, cfg: Train) -> float:
-    """Return the share of `train.lr` at a step: a straight rise, then half a cosine to 0, or constant."""
-    rise = cfg.warmup_share * steps
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    if cfg.schedule == "constant":
-        return 1.0
-    return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (steps - rise))
-
-
-def balanced(labels: Labels) -> Tensor:
-    """Return weights [labels] float32 under which all labels count the same, 1 on average over the clips."""
-    counts = np.maximum(np.bincount(labels), 1)
-    return torch.tensor(len(labels) / len(counts) / counts, dtype=torch.float32)

@@ -4,9 +4,9 @@ import sys
 import warnings
 from collections.abc import Iterable
 from hashlib import blake2b, file_digest
+from importlib.metadata import version
 from pathlib import Path
 
-import lightning
 import torch
 
 
@@ -16,7 +16,7 @@ def fingerprint(files: Iterable[Path], *values: object) -> str:
     Content and not time: DVC writes unchanged files anew when it checks them out. Hashing 300,000 clips takes
     seconds, training on them hours.
     """
-    parts = [repr((torch.__version__, lightning.__version__, *values)).encode()]
+    parts = [repr((torch.__version__, version("lightning"), *values)).encode()]
     for path in files:
         with path.open("rb") as file:
             parts.append(file_digest(file, blake2b).digest())

@@ -1,7 +1,7 @@
 """Starting from weights that were trained beforehand, on other words by many voices."""
 
 from collections import OrderedDict
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ HEAD = "head."
 """So begin the names of weights that belong to labels, and start anew."""
 FREE = {"clip_s", "dtype"}
 """What of the features need not be as it was: convolutions take clips of any length."""
-BATCH = 64
 
 
 def load_encoder(path: Path) -> Checkpoint:
@@ -31,30 +30,27 @@ def load_encoder(path: Path) -> Checkpoint:
     return encoder
 
 
-def start_from(network: Encoder, encoder: Checkpoint, front_end: FrontEnd) -> None:
-    """Give `network` all weights of `encoder` but those of labels, and freeze them.
-
-    Raises UserError where the encoder hears other features.
-    """
+def for_features(encoder: Checkpoint, front_end: FrontEnd) -> Checkpoint:
+    """Return an encoder that hears these features. Raises UserError where it was made for others."""
     now = {name: value for name, value in asdict(front_end).items() if name not in FREE}
     if changed := differences(asdict(encoder.front_end), now):
         raise UserError(
             f"data/encoder/encoder.pt: made for other features ({changed});"
             " change them back, or choose a network that starts from nothing, such as model=tcresnet"
         )
+    return replace(encoder, front_end=front_end)
+
+
+def start_from(network: Encoder, encoder: Checkpoint, front_end: FrontEnd) -> None:
+    """Give `network` all weights of `encoder` but those of labels, and freeze them.
+
+    Raises UserError where the encoder hears other features.
+    """
+    state = for_features(encoder, front_end).state
     own = {name: value for name, value in network.state_dict().items() if name.startswith(HEAD)}
-    theirs = {name: value for name, value in encoder.state.items() if not name.startswith(HEAD)}
+    theirs = {name: value for name, value in state.items() if not name.startswith(HEAD)}
     network.load_state_dict(own | theirs)
     network.freeze()
-
-
-def hear(network: Encoder, clips: Dataset) -> Dataset:
-    """Return clips as the directions that an encoder hears, float32 [clips, embedding]."""
-    network.eval()
-    with torch.inference_mode():
-        heard = [network.embedding(torch.from_numpy(features)) for features, _ in clips.batches(BATCH)]
-    n = len(clips)
-    return Dataset([torch.cat(heard).numpy()], np.zeros(n, np.int64), np.arange(n), clips.labels)
 
 
 def place_prototypes(network: Encoder, heard: Dataset, background: int) -> None:

@@ -84,6 +84,7 @@ def test_a_folder_or_table_that_does_not_fit_is_named(tmp_path):
         (b"", "expected the columns index,label"),
         (b"index,label\n", "has no rows"),
         (b"index,label\n0\n", "line 2: has no label; expected the columns"),
+        (b"index,label\n0,SI\n1,NO\n0,SI\n", "line 4: index 0 stands in line 2 already"),
         (b"index,label\n../../x,SI\n", r"line 2: index '\.\./\.\./x', expected a number"),
         (b"\x7fELF\xff\0\1", "of a table in UTF-8"),
         (b"index,label\n0," + b"x" * 200_000, "larger than field limit"),
@@ -114,7 +115,8 @@ def test_what_moves_the_cursor_does_not_reach_the_terminal(tmp_path, monkeypatch
     message = kws(monkeypatch, "decode", out, "--labels-csv", table, "--labels", "SI,NO")
     assert message.isprintable()
     assert kws(monkeypatch, "decode", out, "--labels", "SI,\x1b[31mNO").isprintable()
-    assert kws(monkeypatch, "decode", tmp_path / "none\x1b[31m.bin").isprintable()
+    message = kws(monkeypatch, "decode", tmp_path / "none\x1b[31m.bin")
+    assert message == f"error: {tmp_path}/none.bin: no such file or folder; check the path"
 
 
 def kws(monkeypatch, *arguments):
@@ -186,7 +188,7 @@ def test_the_doctor_visits_the_board(project, tmp_path, monkeypatch):
         stale = project / "reports.json"
         stale.write_text('{"simulated": true}')
         again = list(examine("ax630c", load_target(ROOT / "conf", "ax630c"), stale, os.environ))[-1]
-        assert again.says.endswith("uv run dvc repro -f -s benchmark@ax630c")
+        assert again.says.endswith("there; dvc repro -f -s benchmark@ax630c")
         monkeypatch.setenv("KWS_BOARD_AX630C", "unknown")
         assert "its host key is not known" in str(report()["board"])
 

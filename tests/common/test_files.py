@@ -1,11 +1,14 @@
 """Files are whole or absent, whoever else writes them, and a full disk is told with the file's name."""
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from conftest import ROOT
 from kws.common import files
 from kws.common.arrays import map_array, write_array
 from kws.common.errors import UserError
-from kws.common.files import naming, replacing, scratch, write_json, write_table
+from kws.common.files import naming, replacing, scratch, write_json, write_new, write_table
 
 WRITER = """
 import sys, time
@@ -262,3 +265,61 @@ def test_bytes_that_are_no_array_are_one_line(tmp_path, data):
     except UserError as error:
         assert str(error).startswith(f"{tmp_path}/a.npy: ")
         assert "\n" not in str(error)
+
+
+def numbered(folder):
+    return (folder / f"{number}.txt" for number in count(1))
+
+
+def test_a_new_file_takes_the_first_free_name_and_no_other_place(tmp_path):
+    (tmp_path / "1.txt").write_text("there")
+    (tmp_path / "2.txt").symlink_to("nowhere")
+    assert write_new(numbered(tmp_path), b"new") == tmp_path / "3.txt"
+    assert write_new(numbered(tmp_path / "sub"), b"new") == tmp_path / "sub/1.txt"
+    assert names(tmp_path) == ["1.txt", "2.txt", "3.txt", "sub", "sub/1.txt"]
+    assert (tmp_path / "1.txt").read_text() == "there"
+    assert (tmp_path / "3.txt").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_many_that_write_new_files_at_once_all_keep_what_they_have(tmp_path, monkeypatch, links):
+    """Also where the file system has no links."""
+    if not links:
+        refuse = OSError(errno.EPERM, "Operation not permitted")
+        monkeypatch.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(refuse))
+    contents = [bytes([index]) * 50_000 for index in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda content: write_new(numbered(tmp_path), content), contents))
+    assert [path.read_bytes() for path in paths] == contents
+    assert names(tmp_path) == sorted(f"{number}.txt" for number in range(1, 9))
+
+
+def test_a_new_file_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch):
+    """Somebody who knows nothing of locks writes the name after it was found free."""
+    real = os.path.lexists
+    (tmp_path / "1.txt").write_text("there")
+    monkeypatch.setattr(os.path, "lexists", lambda path: path.name != "1.txt" and real(path))
+    assert write_new(numbered(tmp_path), b"new") == tmp_path / "2.txt"
+    assert (tmp_path / "1.txt").read_text() == "there"
+
+
+def test_a_new_file_on_a_full_disk_is_named_and_leaves_nothing(tmp_path):
+    code = (
+        "import resource, sys; from pathlib import Path; from kws.common.files import write_new\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
+        "try: write_new(iter([Path(sys.argv[1]) / 'a.wav']), bytes(2000))\n"
+        "except OSError as error: print(error.filename)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == f"{tmp_path / 'a.wav'}\n"
+    assert names(tmp_path) == []
+
+
+def test_what_a_killed_writer_of_a_new_file_left_is_cleared(tmp_path):
+    left = tmp_path / "1.txt.partial/work"
+    left.mkdir(parents=True)
+    (left.parent / ".lock").touch()
+    (left / "1.txt").write_text("half")
+    assert write_new(numbered(tmp_path), b"new") == tmp_path / "1.txt"
+    assert names(tmp_path) == ["1.txt"]

@@ -12,8 +12,9 @@ from kws.evaluation.recordings import (
     EvalSet,
     centre,
     choose_inputs,
-    load_eval_words,
-    load_near_misses,
+    find_near_misses,
+    find_words,
+    read_features,
 )
 from kws.evaluation.summary import summarise_near_misses, summarise_words
 from kws.evaluation.voices import voice_of
@@ -24,14 +25,14 @@ LABELS = ["ACOPLAR", "CANCELAR", "FONDO"]
 
 
 def test_eval_words_and_near_misses_are_read_with_their_labels(params):
-    words = load_eval_words(ROOT / "data/eval", params.labels, "FONDO", params.features)
+    words = find_words(ROOT / "data/eval", params.labels, "FONDO")
     assert len(words) == 70
-    assert words.features.shape == (70, 1, 98, 64)
+    assert read_features(ROOT / "data/eval", words, params.features).shape == (70, 1, 98, 64)
     assert all(
         name == f"words/{params.labels[i]}/{name.split('/')[-1]}"
         for i, name in zip(words.labels, words.files, strict=True)
     )
-    misses = load_near_misses(ROOT / "data/eval", params.labels, "FONDO", params.features)
+    misses = find_near_misses(ROOT / "data/eval", params.labels, "FONDO")
     assert len(misses) == 220
     assert set(misses.labels) == {params.labels.index("FONDO")}
 
@@ -40,14 +41,29 @@ def test_what_is_not_there_is_said_and_left_out(tmp_path, params, word):
     (tmp_path / "words/REPETIR").mkdir(parents=True)
     soundfile.write(tmp_path / "words/REPETIR/me.wav", word, RATE)
     with pytest.warns(UserWarning) as warned:
-        words = load_eval_words(tmp_path, params.labels, "FONDO", params.features)
+        words = find_words(tmp_path, params.labels, "FONDO")
     (said,) = warned
     assert "words: no recordings of ACOPLAR CANCELAR CONTINUAR LEVANTADO PRINCIPAL SALIR, so" in str(
         said.message
     )
     assert words.files == ["words/REPETIR/me.wav"]
     with pytest.warns(UserWarning, match="near_misses: no recordings"):
-        assert len(load_near_misses(tmp_path, params.labels, "FONDO", params.features)) == 0
+        assert len(find_near_misses(tmp_path, params.labels, "FONDO")) == 0
+
+
+def test_words_are_found_however_their_folder_is_spelt_and_others_named(tmp_path, params, word):
+    for name in ("acoplar/me.wav", "ACOPLAR_2/me.wav", "Cancelar/me.wav", "Salida/me.wav", "a.wav"):
+        (tmp_path / "words" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "words" / name, word, RATE)
+    with pytest.warns(UserWarning) as warned:
+        words = find_words(tmp_path, LABELS, "FONDO")
+    assert words.files == ["words/ACOPLAR_2/me.wav", "words/acoplar/me.wav", "words/Cancelar/me.wav"]
+    assert list(words.labels) == [0, 0, 1]
+    assert set(words.voices) == {"me"}
+    assert [str(w.message) for w in warned] == [
+        f"{tmp_path}/words: Salida, a.wav: no label is called so; not used",
+        f"{tmp_path}/words: ACOPLAR_2 and acoplar are both read as ACOPLAR",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +78,8 @@ def test_clips_are_centred_on_the_word(word, first):
 
 
 def test_board_inputs_are_words_first_then_near_misses(params):
-    where = (ROOT / "data/eval", params.labels, "FONDO", params.features)
-    words, misses = load_eval_words(*where), load_near_misses(*where)
+    where = (ROOT / "data/eval", params.labels, "FONDO")
+    words, misses = find_words(*where), find_near_misses(*where)
     few = choose_inputs(words, misses, 40, seed=1)
     assert len(few) == 40
     assert all(name.startswith("words/") for name in few.files)
@@ -108,7 +124,7 @@ def test_the_closed_set_leaves_out_labels_that_do_not_occur():
 
 def eval_set(labels, voices):
     files = [f"{index}.wav" for index in range(len(labels))]
-    return EvalSet(np.zeros((len(labels), 1, 1, 1), np.float32), np.array(labels), files, voices)
+    return EvalSet(np.array(labels), files, voices)
 
 
 def test_a_random_model_is_right_by_chance_and_its_interval_says_so():

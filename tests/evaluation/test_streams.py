@@ -151,6 +151,7 @@ def test_recordings_without_a_table_hold_no_keyword(folder):
         ("file,label,start,end\nlong.flac,SALIRR,1,2\n", "label SALIRR, expected one of SALIR REPETIR FONDO"),
         ("file,label,start,end\nlong.flac,SALIR,one,2\n", "start and end must be seconds"),
         ("file,label,start,end\nlong.flac,SALIR,1\n", "line 2: has no end"),
+        ("file,label,start,end\n" + 2 * "long.flac,SALIR,1,2\n", "line 3: says again what an earlier line"),
         ("file,label,start,end\nlong.flac,SALIR,2,1\n", "start 2 and end 1, expected 0 <= start < end"),
     ],
 )
@@ -164,7 +165,7 @@ def test_a_wrong_table_is_one_clear_line(folder, text, says):
 
 def test_other_tables_are_not_overlooked(folder):
     (folder / "label.csv").write_text("")
-    with pytest.raises(UserError, match=r"label.csv: not a WAV"):
+    with pytest.raises(UserError, match=r"label\.csv: what is said is read from .*labels\.csv alone; rename"):
         read_streams(folder, LABELS, "FONDO")
 
 

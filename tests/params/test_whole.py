@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import shutil
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -111,12 +112,15 @@ def test_values_are_typed(tmp_path):
         ("model.kernel=3", r"^model\.kernel: its network or target is not chosen"),
         ("features.n_mels=2", r"features: n_mels is 2, expected 4 to 256"),
         ("labels=[SI,SI,FONDO]", r"labels holds one name twice: SI SI FONDO"),
+        ("labels=[FONDO]", r"labels: expected 2 or more, got 1$"),
+        ("augment.snr_list=[]", r"augment\.snr_list: expected 1 or more, got 0$"),
         ("labels=[SI,NO]", r"background is FONDO, expected one of labels: SI NO"),
         (
             "labels=[../SI,FONDO]",
             r"labels\.0: a label has letters, digits, _ and -.*; write SI, got '\.\./SI'",
         ),
         ("labels=[Luz,LUZ,FONDO]", r"labels Luz and LUZ are one folder on Windows and macOS"),
+        ("labels=[SI_2,SI,FONDO]", r"a recording called SI_2 is a take of SI; rename the label SI_2"),
         ("labels=[TRUE,FONDO]", r"labels\.0: YAML reads true here, and ON, .*; put quotes around it"),
         ("labels=[1,FONDO]", r"labels\.0: YAML reads 1 here, .*; put quotes around it"),
         ("labels=[LUZ,MÚSICA,FONDO]", r"""accents need .*: 'labels=\[LUZ,"MÚSICA",FONDO\]'$"""),
@@ -169,6 +173,75 @@ def test_words_with_spaces_and_words_that_yaml_takes_for_others(tmp_path):
                 UserError, match=r"labels\.0: YAML reads true here.*labels\.1: YAML reads false"
             ):
                 compose(tmp_path / "conf", tmp_path / "params.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"lr: [1, 2\nepochs: 3", r"^conf/: not YAML \(.*flow sequence.*train/default\.yaml.*line 1"),
+        (b"lr: *x", r"^conf/: not YAML \(.*undefined alias 'x'.*train/default\.yaml.*line 1"),
+        (b'lr: "\x1b[31m', r"^conf/: not YAML \(.*character #x001b.*train/default\.yaml"),
+        (b"lr: \xff", r"^conf/train/default\.yaml: not UTF-8 \(.*byte 0xff"),
+        (b"- 1", r"^conf/: train: input should be an object"),
+        (b"defaults: [none]", r"Could not load 'train/none'\.$"),
+    ],
+)
+def test_a_broken_file_in_conf_is_named_in_one_line(tmp_path, monkeypatch, content, says):
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "conf/train/default.yaml").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=says) as error:
+        compose(Path("conf"), tmp_path / "params.yaml", [])
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "params.yaml").exists()
+
+
+def with_labels(tmp_path, written):
+    """Copy conf/ with other labels, as they stand in the file."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    text = (tmp_path / "conf/config.yaml").read_text()
+    start, end = text.index("labels: ["), text.index("\nbackground")
+    (tmp_path / "conf/config.yaml").write_text(f"{text[:start]}labels: {written}{text[end:]}")
+    return tmp_path / "conf"
+
+
+TRAPS = [
+    "ON",
+    "off",
+    "Yes",
+    "NO",
+    "null",
+    "~",
+    "7",
+    "007",
+    "0x1F",
+    "1_000",
+    "1.5",
+    "1e3",
+    "12:30",
+    ".inf",
+    ".nan",
+]
+
+
+@pytest.mark.parametrize("word", TRAPS)
+def test_a_word_that_yaml_takes_for_something_else_wants_quotes(tmp_path, word):
+    with pytest.raises(UserError, match=r"^conf/: labels\.0: YAML reads .* here, .*; put quotes around it$"):
+        compose(with_labels(tmp_path, f"[{word}, FONDO]"), tmp_path / "params.yaml", [])
+
+
+@pytest.mark.parametrize("word", ["y", "N", "2024-01-01", "'ON'", '"1e3"'])
+def test_a_word_that_yaml_leaves_alone_is_a_label(tmp_path, word):
+    params = compose(with_labels(tmp_path, f"[{word}, FONDO]"), tmp_path / "params.yaml", [])
+    assert params.labels[0] == load_params(tmp_path / "params.yaml").labels[0] == word.strip("'\"")
+
+
+@pytest.mark.parametrize("written", ["[LUZ, FONDO", "[@a, FONDO]", "[=, FONDO]", "[LUZ: FONDO"])
+def test_what_is_no_yaml_is_one_line_that_says_where(tmp_path, written):
+    with pytest.raises(UserError, match=r"config\.yaml") as caught:
+        compose(with_labels(tmp_path, written), tmp_path / "params.yaml", [])
+    assert str(caught.value).isprintable()
+    assert not (tmp_path / "params.yaml").exists()
 
 
 def test_accents_are_composed_letters(tmp_path):

@@ -31,6 +31,7 @@ from kws.report.headline import columns, rate
 from kws.report.media import COLOURS, mp3, palette, read_part, spectrogram
 from kws.report.page import Results, render, specs
 from kws.report.sounds import Wrong, changes, clock, listen, read_outcomes, worst
+from kws.report.vega import vega
 from stages import augment, hard, paths, report
 
 PIPELINE = (ROOT / "dvc.yaml").read_text()
@@ -123,7 +124,9 @@ def test_thresholds_that_are_measured_where_they_were_chosen_are_called_so():
     alone = STREAM | {"tuning_hours": 0.0}
     meanings = {row.name: row.meaning for row in numbers.stream_rows(alone)}
     assert "that the thresholds were chosen on" in meanings["False accepts"]
-    assert "so these numbers flatter" in render(dataclasses.replace(bare(), metrics=BARE | {"stream": alone}))
+    assert "so these numbers flatter" in render(
+        dataclasses.replace(bare(), metrics=BARE | {"stream": alone}), vega()
+    )
 
 
 @pytest.mark.parametrize(
@@ -297,10 +300,10 @@ def test_a_cut_list_of_errors_says_so(front_end, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 5 * RATE), RATE)
     some = [outcome("miss", score / 10) for score in range(5)]
     wrong = listen(some, lambda name: tmp_path / name, {"SALIR": 0.5}, front_end, 9, 2)
-    page = render(bare(wrong=wrong))
+    page = render(bare(wrong=wrong), vega())
     assert "Of 5 errors 2 are here: of each keyword those with the highest scores." in page
     assert "5, of which 2 are here" in page
-    assert "2 are here" not in render(bare(wrong=[Wrong("miss", 2, wrong[0].sounds)]))
+    assert "2 are here" not in render(bare(wrong=[Wrong("miss", 2, wrong[0].sounds)]), vega())
 
 
 def test_a_word_that_is_never_heard_does_not_fill_the_page():
@@ -349,15 +352,26 @@ def test_a_long_stream_is_shown_where_most_is_said():
 
 
 def test_what_was_not_measured_is_left_out():
-    page = render(bare())
+    page = render(bare(), vega())
     assert {f'id="{name}"' in page for name in ("numbers", "keywords", "model", "pipeline")} == {True}
     assert {
-        f'id="{name}"' in page for name in ("wrong", "thresholds", "timeline", "confusion", "training")
+        f'id="{name}"' in page
+        for name in ("wrong", "thresholds", "timeline", "confusion", "recordings", "training")
     } == {False}
     assert "<audio" not in page
     assert "None" not in page.split("<script>")[0]
     assert "This says only that training worked" in page
     assert "nothing is known" in page
+
+
+@pytest.mark.parametrize(
+    ("kinds", "which"),
+    [(["hit", "miss"], "The stream with most hits"), (["false accept"], "One of the streams")],
+)
+def test_only_a_stream_with_hits_is_called_that_with_most(kinds, which):
+    rows = [{"stream": "a.wav", "time": float(t), "SALIR": 0.1} for t in range(1, 4)]
+    page = render(bare(timeline=rows, outcomes=[outcome(kind, 0.6) for kind in kinds]))
+    assert f"{which}, <code>a.wav</code>" in page
 
 
 def test_streams_without_keywords_have_no_recall():
@@ -370,11 +384,11 @@ def test_streams_without_keywords_have_no_recall():
         metrics=BARE | {"stream": silent},
     )
     assert specs(results) == {}
-    assert "false accepts an hour" in render(results)
+    assert "false accepts an hour" in render(results, vega())
 
 
 def test_text_is_escaped():
-    page = render(dataclasses.replace(bare(), params_yaml="a: <script>alert(1)</script>"))
+    page = render(dataclasses.replace(bare(), params_yaml="a: <script>alert(1)</script>"), vega())
     assert "alert(1)</script>" not in page
 
 
@@ -482,6 +496,7 @@ def test_the_stage_writes_numbers_and_page(project, page):
         "timeline",
         "confusion",
         "model",
+        "recordings",
         "training",
         "pipeline",
     ):
@@ -490,7 +505,7 @@ def test_the_stage_writes_numbers_and_page(project, page):
     assert {o.kind for o in loudest} == {"false accept"}
     assert {o.stream for o in loudest}.isdisjoint(o.stream for o in events)
     wrong = sum(o.kind != "hit" for o in events)
-    assert page.count("<audio") == 4 * report.CLIPS + 1 + wrong + len(loudest)
+    assert page.count("<audio") == 4 * report.CLIPS + 2 + 1 + wrong + len(loudest)
     assert "What keeps the threshold up" in page
 
 
@@ -565,14 +580,14 @@ def test_every_sound_plays_and_every_picture_shows(browser, project):
                     audio.load();
                 })))"""
         )
-        assert min(seconds) > 0.9
+        assert min(seconds) > 0.6
         widths = tab.evaluate(
             """() => Promise.all([...document.querySelectorAll("img")].map(image => {
                 image.loading = "eager";
                 return image.decode().then(() => image.naturalWidth);
             }))"""
         )
-        assert min(widths) >= 98
+        assert min(widths) >= 60
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -24,13 +24,14 @@ from kws.common.errors import UserError
 from kws.detector import Averages, Trigger
 from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
+from kws.features.streaming import n_windows
 from kws.runtime.backends import open_session
 from kws.runtime.cli import app
 from kws.runtime.inference import Classifier
 from kws.runtime.kit import read_kit
 from kws.runtime.listen import listen
 from kws.runtime.source import read_blocks
-from kws.runtime.spotter import Spotter, n_windows
+from kws.runtime.spotter import Spotter
 
 BLOCKED = [
     "torch",
@@ -142,7 +143,7 @@ def test_listening_to_a_file_gives_the_events_of_spot_and_keeps_count(capsys, mo
     assert [json.loads(line) for line in out.splitlines()] == [
         {k: v for k, v in event.items() if k != "file"} for event in told
     ]
-    assert err.startswith(f"{n_windows(20 * RATE, kit)} windows, one every 100 ms; 0 overruns")
+    assert err.startswith(f"{n_windows(20 * RATE, kit.front_end, 100)} windows, one every 100 ms; 0 overruns")
 
 
 def test_raw_audio_comes_through_a_pipe(models, stream):
@@ -192,7 +193,7 @@ def test_memory_stays_flat_and_no_hop_is_missed_or_doubled(kit, stream, tmp_path
     recorder = Recorder(tmp_path / "saved", kit.detector, RATE, "long")
     samples = listen(read_blocks(long, RATE, 0.1), spotter, [recorder, counter])
     assert samples == counter.samples == 300 * RATE
-    assert spotter.windows == n_windows(samples, kit) == 2991
+    assert spotter.windows == n_windows(samples, kit.front_end, 100) == 2991
     assert len(counter.megabytes) == 5
     assert max(counter.megabytes) - counter.megabytes[0] <= 5
     assert counter.closed
@@ -290,7 +291,12 @@ def test_a_word_of_less_than_a_window_is_heard_or_told_of(capsys, models, word, 
     assert all(0 < told["highest"] <= 1 and told["threshold"] == 0.75 for told in scores.values())
     assert "no place" in run(capsys, *spot, "--scores", "--format", "audacity")[0]
     args = ("listen", "--from-file", tmp_path / "word.wav", "--fast", *options(models))
-    assert "shorter than one of 1 s, `kws spot` hears short files" in run(capsys, *args)[2]
+    shorter = "shorter than one of 1 s, `kws spot` hears short files"
+    assert shorter in run(capsys, *args)[2]
+    absent = ("listen", "--from-file", tmp_path / "none.wav", "--fast", *options(models))
+    said, _, err = run(capsys, *absent)
+    assert said == f"error: {tmp_path}/none.wav: no such file; check the path"
+    assert shorter not in err
 
 
 def test_names_of_files_move_no_cursor(capsys, models, stream, tmp_path):

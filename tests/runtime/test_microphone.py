@@ -31,11 +31,15 @@ class Double:
     def query_devices(self, device=None, kind=None):
         speaker = {"index": 0, "name": "Speaker", "max_input_channels": 0, "default_samplerate": 48000.0}
         mine = {"index": 1, "name": "USB Mic", "max_input_channels": 2, "default_samplerate": 48000.0}
+        mine["hostapi"] = 0
         if kind is None:
             return [speaker, mine]
         if device in (None, 1, "USB"):
             return mine
         raise ValueError(f"No input device matching {device!r}")
+
+    def query_hostapis(self, index):
+        return [{"name": "ALSA"}][index]
 
     def check_input_settings(self, device, channels, dtype, samplerate):
         if samplerate not in self.rates:
@@ -101,6 +105,24 @@ def test_a_device_that_only_has_its_own_rate_and_stereo_is_converted(double):
     assert double.settings["blocksize"] == 4800
     assert len(found) > 0.9 * len(expected)
     assert np.array_equal(found, expected[: len(found)])
+
+
+def test_without_a_rate_a_device_keeps_its_own(double):
+    double.blocks = sound(3, 48000)
+    with Microphone(None, None, 0.1) as source:
+        found = [next(source.blocks()) for _ in range(3)]
+    assert np.array_equal(found, [block[:, 0] for block, _ in double.blocks])
+    assert (source.rate, double.settings["samplerate"], source.host) == (48000, 48000, "ALSA")
+
+
+def test_what_was_recorded_meanwhile_can_be_passed_over_but_not_an_end(double):
+    double.blocks = sound(3)
+    with Microphone(None, RATE, 0.1) as source:
+        double.thread.join()
+        source.skip()
+        source.skip()
+        with pytest.raises(UserError, match="still plugged in"):
+            next(source.blocks())
 
 
 def test_a_device_with_no_usable_setting_is_an_error(double):

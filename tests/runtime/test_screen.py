@@ -1,22 +1,18 @@
 """What a person sees while listening."""
 
 import io
-import os
-import re
-import subprocess
 import sys
-from contextlib import suppress
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from conftest import ROOT
 from kits import write_models
 from kws.detector import DetectorSpec, Event, Rules
 from kws.runtime.microphone import Faults
 from kws.runtime.screen import Screen, level_dbfs
 from kws.runtime.spotter import Heard
+from terminals import Terminal
 
 SPEC = DetectorSpec(
     ["A", "B", "FONDO"], "FONDO", 1.0, Rules(100, 100, 100, 100, 0.7, 1000, 0), {"A": 0.5, "B": 2.0}
@@ -105,54 +101,13 @@ app()
 """A microphone whose server dies: C libraries write to the file descriptor, as PortAudio and ALSA do."""
 
 
-def on_a_terminal(command, rows=40, columns=100):
-    """Run a command on a terminal of its own; return what a person sees at the end."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    environment = os.environ | {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
-    for name in ("COLUMNS", "LINES", "NO_COLOR"):
-        environment.pop(name, None)
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=ROOT)
-    os.close(slave)
-    output = b""
-    with suppress(OSError):  # the terminal is gone with its last program
-        while chunk := os.read(master, 65536):
-            output += chunk
-    os.close(master)
-    return process.wait(30), seen(output.decode())
-
-
-def seen(output):
-    """Return the lines of a terminal that got this: as much of one as rich makes use of."""
-    lines, row, column = [""], 0, 0
-    for order, character in re.findall(r"\x1b\[([0-9;?]*[A-Za-z])|([^\x1b])", output):
-        if order.endswith("A"):
-            row = max(0, row - int(order[:-1] or 1))
-        elif order == "2K":
-            lines[row] = ""
-        elif character == "\r":
-            column = 0
-        elif character == "\n":
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
-        elif character:
-            lines[row] = lines[row][:column].ljust(column) + character + lines[row][column + 1 :]
-            column += 1
-    return lines
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_the_frame_is_drawn_once_whatever_others_write(tmp_path, front_end):
     folder = write_models(tmp_path, front_end)
     options = ["--model", folder / "kws.onnx", "--detector", folder / "detector.json"]
-    status, lines = on_a_terminal([sys.executable, "-c", DYING, "listen", *options])
-    text = "\n".join(lines)
-    assert status == 1
+    with Terminal([sys.executable, "-c", DYING, "listen", *options]) as terminal:
+        text = terminal.end()
+    assert terminal.process.returncode == 1
     assert [text.count(corner) for corner in "╭╮╰╯"] == [1, 1, 1, 1], text
     assert text.count("level ") == 1
     for said in ("ALSA lib pulse.c:242", "Expression 'ret' failed", "line: 3670", "closing"):

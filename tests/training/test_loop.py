@@ -19,13 +19,15 @@ from conftest import ROOT
 from kws.augment.splits import TRAIN, VAL
 from kws.common.errors import UserError
 from kws.models import build_model
+from kws.models.encoder import EMBEDDING
 from kws.params.compose import compose
 from kws.params.whole import load_params
 from kws.training.batches import BLOCK, Batches
 from kws.training.checkpoint import load_checkpoint
 from kws.training.dataset import split_dataset
 from kws.training.loop import fit
-from kws.training.module import Task, balanced, factor
+from kws.training.module import Task
+from kws.training.objective import balanced, factor
 from kws.training.regularise import mask, mixup
 from kws.training.resume import fingerprint
 
@@ -322,17 +324,20 @@ def test_bfloat16_learns_too(params, train_toy):
 
 @pytest.fixture
 def project(request, tmp_path, params):
-    """A folder with parameters and toy features of two labels, as the stages before training leave it."""
+    """A folder with parameters and toy clips of two labels, as the stages before training leave it."""
     shutil.copytree(ROOT / "data/encoder", tmp_path / "data/encoder")
     overrides = [f"model={getattr(request, 'param', 'crnn_mean')}"]
     overrides += ["labels=[UNO,RUIDO]", "background=RUIDO", "train.epochs=4", "train.batch_size=16"]
     compose(ROOT / "conf", tmp_path / "params.yaml", overrides)
     random = np.random.default_rng(0)
-    (tmp_path / "data/features").mkdir(parents=True)
+    for folder in ("features", "heard"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
     for index, name in enumerate(("UNO", "RUIDO", "_hard")):
         shard = random.standard_normal((40, params.features.n_frames, params.features.n_mels))
         shard[:, :, 8 * index : 8 * index + 4] += 1
         np.save(tmp_path / f"data/features/{name}.npy", shard.astype(np.float16))
+        heard = random.standard_normal((40, EMBEDDING)).astype(np.float32)
+        np.save(tmp_path / f"data/heard/{name}.npy", heard / np.linalg.norm(heard, axis=1)[:, None])
         (tmp_path / "data/clips" / name).mkdir(parents=True)
         splits = [TRAIN] * 32 + [VAL] * 8
         (tmp_path / "data/clips" / name / "manifest.csv").write_text("\n".join(["split", *splits, ""]))
@@ -390,20 +395,24 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_weights_to_the_bit(projec
     }
 
 
-def change_features(project):
-    path = project / "data/features/UNO.npy"
-    np.save(path, np.load(path) + np.float16(0.01))
+def change_array(path):
+    array = np.load(path)
+    np.save(path, array + array.dtype.type(0.01))
 
 
 @pytest.mark.parametrize(
-    ("edit", "begins"),
+    ("project", "edit", "begins"),
     [
-        (lambda _: None, "going on after epoch 1\n"),
-        (lambda p: (p / "data/features/UNO.npy").touch(), "going on after epoch 1\n"),
-        (lambda p: change(p, "lr: 0.001", "lr: 0.002"), "epoch   1 "),
-        (lambda p: change(p, "\nseed: 1\n", "\nseed: 2\n"), "epoch   1 "),
-        (change_features, "epoch   1 "),
+        ("crnn_mean", lambda _: None, "going on after epoch 1\n"),
+        ("crnn_mean", lambda p: (p / "data/features/UNO.npy").touch(), "going on after epoch 1\n"),
+        ("crnn_mean", lambda p: change(p, "lr: 0.001", "lr: 0.002"), "epoch   1 "),
+        ("crnn_mean", lambda p: change(p, "\nseed: 1\n", "\nseed: 2\n"), "epoch   1 "),
+        ("crnn_mean", lambda p: change_array(p / "data/features/UNO.npy"), "epoch   1 "),
+        ("crnn_mean", lambda p: change_array(p / "data/heard/UNO.npy"), "going on after epoch 1\n"),
+        ("encoder", lambda p: change_array(p / "data/heard/UNO.npy"), "epoch   1 "),
+        ("encoder", lambda p: (p / "data/heard/UNO.npy").touch(), "going on after epoch 1\n"),
     ],
+    indirect=["project"],
 )
 def test_another_parameter_or_other_data_starts_afresh(project, monkeypatch, capsys, edit, begins):
     monkeypatch.chdir(project)

@@ -1,0 +1,1 @@
+"""Commands that gather recordings: checked, recorded, made into an experiment."""

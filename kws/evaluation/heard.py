@@ -1,0 +1,125 @@
+"""What the evaluation's clips and streams sound like to a frozen encoder, heard once for all heads to come.
+
+A folder holds the directions of each set of windows, `<set>.npy`, float32 [windows, embedding], and the
+features of those that were drawn, `<set>_drawn.npy`, float32 [n, 1, frames, n_mels]: by them a whole model is
+compared with its head. Sets are `words`, `near_misses` and `stream_<n>`; `streams.csv` holds their seconds.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kws.common.arrays import map_array, write_array
+from kws.common.errors import UserError
+from kws.common.files import read_table, write_table
+from kws.common.parallel import in_threads
+from kws.common.seeding import rng
+from kws.common.types import Directions, Features, Indices, Logits
+from kws.evaluation.scoring import in_blocks
+from kws.evaluation.streams import Stream
+from kws.features.logmel import FrontEnd
+from kws.features.streaming import FeatureStream, n_windows
+from kws.recordings.audio import read_audio
+from kws.runtime.inference import Classifier, softmax
+from kws.runtime.scoring import probabilities
+
+WORDS, NEAR_MISSES, TABLE, DRAWN = "words.npy", "near_misses.npy", "streams.csv", "_drawn.npy"
+BLOCK = 64
+"""Windows that one thread hears before it takes others."""
+EACH = 100
+"""One window of so many is drawn."""
+AGREE = 1e-5
+"""Largest difference of a probability between a whole model and its head on what the encoder heard."""
+
+
+def open_encoder(path: Path) -> Classifier | None:
+    """Load what hears; None for a network that starts from nothing, for which there is no graph."""
+    return Classifier(path) if path.stat().st_size else None
+
+
+def hear_clips(out: Path, encoder: Classifier, features: Features, seed: int) -> None:
+    """Write what the clips of a set, float32 [n, 1, frames, n_mels], sound like."""
+    _write(out, encoder, np.split(features, range(BLOCK, len(features), BLOCK)), len(features), seed)
+
+
+def hear_streams(
+    folder: Path, encoder: Classifier, streams: list[Stream], front_end: FrontEnd, hop_ms: float, seed: int
+) -> None:
+    """Write what the windows of streams sound like, one stream in memory at a time."""
+    rows = []
+    for index, stream in enumerate(streams):
+        audio = read_audio(stream.path, front_end.sample_rate)
+        features = FeatureStream(front_end, hop_ms)
+        n = n_windows(len(audio), front_end, hop_ms)
+        blocks = map(features.push, in_blocks(audio, front_end.sample_rate))
+        _write(_stream(folder, index), encoder, blocks, n, seed)
+        rows.append({"stream": stream.name, "seconds": len(audio) / front_end.sample_rate})
+    write_table(folder / TABLE, ["stream", "seconds"], rows)
+
+
+def score_streams(folder: Path, head: Classifier, streams: list[Stream]) -> list[tuple[float, Logits]]:
+    """Return each stream's seconds and what a head makes of it, probabilities float32 [windows, labels].
+
+    Raises UserError where other streams were heard.
+    """
+    rows = read_table(folder / TABLE, ("stream",))
+    if [row["stream"] for row in rows] != [stream.name for stream in streams]:
+        raise UserError(f"{folder}: was made of other streams; run `dvc repro`")
+    return [(row["seconds"], _probabilities(head, _stream(folder, i))) for i, row in enumerate(rows)]
+
+
+def directions(path: Path) -> Directions:
+    """Return the directions of a set, mapped."""
+    return map_array(path, np.float32, 2)
+
+
+def compare(folder: Path, model: Classifier, head: Classifier, seed: int) -> float:
+    """Return by how much a probability of a drawn window differs at most, between a model and its head.
+
+    Raises UserError where that is more than AGREE: what the head says would then not be what the model does.
+    """
+    largest = 0.0
+    for path in sorted(folder.glob(f"*{DRAWN}")):
+        name = path.name.removesuffix(DRAWN)
+        own = directions(folder / f"{name}.npy")
+        by_head = softmax(head.logits(own[_drawn(len(own), seed, name)]))
+        whole = softmax(model.logits(map_array(path, np.float32, 4)))
+        largest = max(largest, float(np.abs(by_head - whole).max(initial=0)))
+    if not largest <= AGREE:
+        raise UserError(
+            f"models/kws.onnx: its probabilities differ by {largest:.2g} from those of its head on what"
+            f" models/encoder.onnx heard, expected {AGREE:g} at most; run `dvc repro -f encoder onnx`"
+        )
+    return largest
+
+
+def _stream(folder: Path, index: int) -> Path:
+    return folder / f"stream_{index:05}.npy"
+
+
+def _probabilities(head: Classifier, path: Path) -> Logits:
+    own = directions(path)
+    parts = [probabilities(head, own[start : start + BLOCK]) for start in range(0, len(own), BLOCK)]
+    return np.concatenate(parts) if parts else np.zeros((0, head.n_labels), np.float32)
+
+
+def _write(out: Path, encoder: Classifier, blocks: Iterable[Features], n: int, seed: int) -> None:
+    """Write the directions of n windows, and the features of those that are drawn."""
+    drawn, kept = _drawn(n, seed, out.stem), [np.empty((0, 1, 0, 0), np.float32)]
+
+    def passing() -> Iterator[Features]:
+        first = 0
+        for block in blocks:
+            inside = drawn[(first <= drawn) & (drawn < first + len(block))]
+            kept.append(block[inside - first])
+            first += len(block)
+            yield block
+
+    write_array(out, (n, encoder.n_labels), np.float32, in_threads(encoder.logits, passing()))
+    write_array(out.with_name(out.stem + DRAWN), (len(drawn), *kept[-1].shape[1:]), np.float32, kept)
+
+
+def _drawn(n: int, seed: int, name: str) -> Indices:
+    """Return which of the n windows of a set are drawn, ascending: one of EACH, rounded up."""
+    return np.sort(rng(seed, f"drawn {name}", 0).permutation(n)[: -(-n // EACH)])
