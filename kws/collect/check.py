@@ -71,7 +71,7 @@ class Checked:
 
 def check(folders: Folders, rate: int, clip_s: float) -> Checked:
     """Read and judge the recordings of `folders` at `rate` Hz, for clips of `clip_s` seconds."""
-    errors = [*wrong_names(folders), *_absent(folders)]
+    errors = [*wrong_names(folders), *_absent(folders)] if folders.whole else []
     with warnings.catch_warnings(record=True) as warned:  # of folders; verdicts hold those of files
         warnings.simplefilter("always", UserWarning)
         words = _judged(list(_words(folders, errors)), rate, clip_s)
@@ -102,12 +102,12 @@ def _listed(
 
 
 def _absent(folders: Folders) -> Iterator[str]:
-    if folders.whole and folders.background is None:
+    if folders.background is None:
         yield (
             f"{folders.seeds}: holds no folder FONDO with background; record half a minute of the place of"
             f" use into it, or say which folder holds it: --background {next(iter(folders.labels))}"
         )
-    if folders.whole and not folders.keywords:
+    if not folders.keywords:
         yield f"{folders.seeds}: holds no word; put its recordings into {folders.seeds}/<WORD>/"
 
 

@@ -8,7 +8,7 @@ from unicodedata import normalize
 from kws.common.errors import UserError
 from kws.common.labels import better_name, same_folder, wrong_name
 from kws.params.whole import Params
-from kws.recordings.audio import LITTER
+from kws.recordings.audio import LITTER, audio_files
 
 PARTS = ("voices", "negatives", "rirs", "eval", "streams")
 """Subfolders of a folder of recordings that are no labels: what they are called in `data` of params.yaml."""
@@ -29,7 +29,7 @@ class Folders:
     parts: dict[str, Path] = field(default_factory=dict)
     """those of PARTS that there are"""
     whole: bool = True
-    """whether a model is to be made of them, or they are a part of what that takes"""
+    """whether a model can be made of them, or they are the recordings of one word"""
 
     @property
     def keywords(self) -> list[str]:
@@ -48,6 +48,7 @@ def of_params(params: Params) -> Folders:
 def find_folders(folder: Path, background: str | None = None) -> Folders:
     """Return what `<folder>/seeds/<LABEL>/*` or `<folder>/<LABEL>/*` holds, and the parts beside it.
 
+    A folder that holds recordings and no folder is that of one word.
     Labels are in Unicode NFC, sorted. The background is `background`, or a folder called FONDO. Raises
     UserError where there is no such folder, or no folder in it.
     """
@@ -56,6 +57,8 @@ def find_folders(folder: Path, background: str | None = None) -> Folders:
     parts = {name: folder / name for name in PARTS if (folder / name).is_dir()}
     seeds = folder / SEEDS if (folder / SEEDS).is_dir() else folder
     found = sorted(path for path in seeds.iterdir() if path.is_dir() and _counts(path, seeds == folder))
+    if not found and seeds == folder and audio_files(folder, optional=True):
+        return Folders(folder.parent, {normalize("NFC", folder.name): folder}, None, whole=False)
     if not found:
         raise UserError(f"{seeds}: holds no folder of recordings; put those of a word into {seeds}/<WORD>/")
     labels: dict[str, Path] = {}

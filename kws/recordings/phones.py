@@ -16,6 +16,8 @@ HEAD = 64
 """Bytes at the beginning of a file, or after its tag, that tell what it is."""
 _WEBM_PARTS = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 """Elements that hold the others: Segment and Cluster."""
+_ELEMENTS = 10**7
+"""More than a day of sound has."""
 _TAGS = 10
 """More than any program puts before the sound."""
 _MP3_LENGTHS = b"Xing", b"Info", b"VBRI"
@@ -141,7 +143,9 @@ def _promised(opened: Any, stream: Any) -> float:
 def _is_whole(file: IO[bytes]) -> bool:
     """Say whether the last element of a WebM (RFC 8794) is whole: browsers write no length of all."""
     size, at = file.seek(0, os.SEEK_END), 0
-    while at < size:
+    for _ in range(_ELEMENTS):
+        if at >= size:
+            break
         file.seek(at)
         head = file.read(12)
         n_name, n_length = 9 - head[0].bit_length(), 0
@@ -156,7 +160,7 @@ def _is_whole(file: IO[bytes]) -> bool:
         unknown = length == (1 << 7 * n_length) - 1
         if not unknown and at + length > size:
             return False
-        if head[:n_name] not in _WEBM_PARTS:
+        if not (unknown and head[:n_name] in _WEBM_PARTS):
             at += length
     file.seek(0)
     return True

@@ -20,7 +20,7 @@ LEAD = 16 * CHUNK
 FAINT = np.float32(1e-3)
 LOUD, LIMIT = np.float32(0.1), np.float32(0.5)
 """RMS of the loudest sounds as the network hears them, which takes what is quiet for noise, and peak of all."""
-WORD = 12
+WORD = 9
 """Chunks of the loudest sounds: what is shorter is no word, and may clip."""
 
 

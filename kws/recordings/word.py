@@ -23,10 +23,10 @@ MARGIN_S = 0.03
 """Kept on both sides, for onsets and decays below the threshold."""
 GAP_S, PAUSE_S = 0.25, 0.4
 """Longest pause inside a word, the closure of a stop consonant and its surroundings; and inside a phrase."""
-SPEECH, SURE = 0.5, 0.7
+SPEECH, SURE = 0.7, 0.85
 """Likeness from which on a moment belongs to speech, and that a sound reaches somewhere if it is speech."""
-LITTLE = 0.25
-"""Where nothing in a recording is as much like speech, there is none in it."""
+LITTLE, DOUBTFUL = 0.25, 0.5
+"""Where nothing in a recording is as much like speech, there is none in it, or none for sure."""
 EARLY_S, LATE_S = 0.1, 0.02
 """How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
 LAG_S = 0.1
@@ -79,15 +79,15 @@ class _Heard:
     @property
     def threshold(self) -> float:
         """Likeness from which on a hop belongs to speech: lower where all of it is little like speech."""
-        return SPEECH * min(1.0, float(self.speech.max()) / SURE)
+        return SPEECH * float(self.speech.max()) ** 2
 
     @property
     def silent(self) -> NDArray[np.bool_]:
-        """Hops away from all speech, or the quietest tenth where it leaves no silence."""
+        """Hops away from all speech, or the quietest twentieth where it leaves no silence."""
         silent = np.ones(len(self.speech), bool)
         for start, stop in _runs(self.speech >= self.threshold):
             silent[max(0, start - 20) : stop + 20] = False
-        return silent if silent.sum() >= 20 else self.level_db <= np.quantile(self.level_db, 0.1)
+        return silent if silent.sum() >= 20 else self.level_db <= np.quantile(self.level_db, 0.05)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def search(audio: Audio, rate: int, longest_s: float) -> Finding:
                 f"there is a pause of {take.pause_s:.2f} s in the word at {_at(take, rate)}; "
                 "if that is two sounds, cut one out"
             )
-    if heard.speech.max() < SURE:
+    if heard.speech.max() < DOUBTFUL:
         doubts.append(f"the word at {_at(word, rate)} sounds little like speech; listen to it")
     if word_dbfs - noise_dbfs < CLEAR_DB:
         doubts.append(
@@ -163,7 +163,7 @@ def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
     runs = [
         (start, stop)
         for start, stop in _runs(heard.speech >= heard.threshold)
-        if heard.speech[start:stop].max() >= heard.threshold * SURE / SPEECH
+        if heard.speech[start:stop].max() >= SURE * heard.speech.max()
     ]
     noise_db = float(np.quantile(heard.level_db[heard.silent], 0.9))
     sounds = [_sound(heard, group[0][0], group[-1][1], noise_db, longest_s) for group in _split(runs, round(GAP_S / HOP_S))]

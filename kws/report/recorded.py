@@ -30,7 +30,8 @@ def recorded(keywords: list[str], data: Data, front_end: FrontEnd, most: int) ->
     for label in keywords:
         files = list(word_files(label, Path(data.seeds), Path(data.voices)).items())
         chosen = np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).astype(int))
-        found.append(Recorded(label, len(files), [_sound(*files[i], front_end) for i in chosen]))
+        shown = [files[index] for index in chosen]
+        found.append(Recorded(label, len(files), [_sound(path, name, front_end) for path, name in shown]))
     return found
 
 

@@ -125,6 +125,13 @@ def test_the_picture_shows_each_recording(my):
     assert run("check", "my", "--plot", "my.txt").exception is not None
 
 
+def test_the_recordings_of_one_word_need_neither_background_nor_a_name_that_is_a_label(my):
+    (my / "seeds/SALIR").rename(my / "take one")
+    done = run("check", str(my / "take one"))
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[1].startswith("take one/001.wav")
+
+
 # --- what would end a run
 
 

@@ -98,3 +98,14 @@ def test_workers_end_with_the_process_that_started_them():
 
 def busy() -> None:
     list(map_blocks(slow, 4, 1))
+
+
+def test_finding_words_starts_no_thread_beside_which_workers_could_not_be_forked():
+    code = (
+        "import stages, numpy as np; from kws.common.parallel import _has_one_thread;"
+        "from kws.recordings.word import find_word;"
+        "find_word(np.random.default_rng(0).standard_normal(16000).astype('float32'), 16000, 1.0);"
+        "print(_has_one_thread())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE.parents[1])
+    assert done.stdout.strip() == "True", done.stderr
