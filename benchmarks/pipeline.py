@@ -147,6 +147,11 @@ def cloned() -> Iterator[Clone]:
         yield Clone(Path(folder) / "clone")
 
 
+def settings(overrides: list[str]) -> list[str]:
+    """Return overrides as options of `dvc exp run`."""
+    return list(chain.from_iterable(("-S", override) for override in overrides))
+
+
 def report_case(name: str, clone: Clone, run: Callable[[], Spent]) -> None:
     """Report a run and the stages it was made of."""
     clone.stages()
@@ -164,7 +169,6 @@ def changes(overrides: list[str]) -> None:
         params = clone.compose(overrides)
         seeds, voice = clone.folder / params.data.seeds, sorted((clone.folder / "data/voices").iterdir())[0]
         keyword, *_ = params.keywords
-        same = list(chain.from_iterable(("-S", override) for override in overrides))
         report_case("first", clone, lambda: clone.dvc("repro"))
         clone.commit()
         nothing(clone)
@@ -179,15 +183,17 @@ def changes(overrides: list[str]) -> None:
             "detector": f"detector.smooth_ms={params.detector.smooth_ms + 100}",
         }
         for name, override in changed.items():
-            report_case(name, clone, lambda change=override: clone.dvc("exp", "run", *same, "-S", change))
+            words = settings([*overrides, override])
+            report_case(name, clone, lambda words=words: clone.dvc("exp", "run", *words))
             clone.restore()
 
         backwards, rate = soundfile.read(recording)
         (seeds / "BACKWARDS").mkdir()
         soundfile.write(seeds / "BACKWARDS/word.wav", backwards[::-1], rate)
-        labels = ["-S", f"labels=[{','.join([*params.labels, 'BACKWARDS'])}]"]
+        labels = f"labels=[{','.join([*params.labels, 'BACKWARDS'])}]"
         clone.commit()
-        report_case("label", clone, lambda: clone.dvc("exp", "run", *same, *labels))
+        others = [override for override in overrides if not override.startswith("labels=")]
+        report_case("label", clone, lambda: clone.dvc("exp", "run", *settings([*others, labels])))
 
 
 def nothing(clone: Clone) -> None:
@@ -214,10 +220,9 @@ def queue(overrides: list[str]) -> None:
         clone.dvc("repro")
         clone.commit()
         clone.stages()
-        same = list(chain.from_iterable(("-S", override) for override in overrides))
         values = ",".join(f"{params.train.margin + (index + 1) / 10:g}" for index in range(QUEUED))
         start = time.time()
-        clone.dvc("exp", "run", "--queue", *same, "-S", f"train.margin={values}")
+        clone.dvc("exp", "run", "--queue", *settings([*overrides, f"train.margin={values}"]))
         clone.dvc("queue", "start")
         ends: list[float] = []
         while len(ends) < QUEUED:

@@ -23,7 +23,7 @@ from kws.recordings.verdict import judge
 
 @dataclass(frozen=True)
 class Bank:
-    """Audio files end to end in one int16 array, which worker processes map rather than copy."""
+    """Audio files end to end in one int16 array."""
 
     samples: Pcm
     offsets: dict[str, tuple[int, int]]

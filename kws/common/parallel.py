@@ -19,7 +19,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 BLOCK = 32
-WORTH_STARTING = 8
+WORTH_STARTING = 4
 """Blocks that a worker must have to do where it is a new interpreter, which imports all that it needs."""
 AHEAD = 2
 """Blocks a worker that are done before their turn, so that memory stays flat where results go slowly."""
