@@ -13,7 +13,7 @@ from kws.evaluation.voices import by_voice
 from kws.features.logmel import FrontEnd, features
 from kws.recordings.audio import read_recording
 from kws.recordings.floor import FLOOR
-from kws.recordings.word import find_word
+from kws.recordings.word import word_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class _Clip:
 def _read(folder: Path, part: str, label: int, front_end: FrontEnd) -> Iterator[_Clip]:
     for voice, path in by_voice(folder / part):
         audio = read_recording(path, front_end.sample_rate)
-        word = find_word(audio, front_end.sample_rate, front_end.clip_s)
+        word = word_of(path, audio, front_end.sample_rate, front_end.clip_s)
         clip = centre(audio, word, front_end.clip_samples)
         yield _Clip(clip, label, path.relative_to(folder).as_posix(), voice)
 
