@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
+from scipy.ndimage import maximum_filter1d, median_filter
 
 from kws.common.types import Audio
 from kws.recordings import speech
@@ -27,6 +27,8 @@ GAP_S, PAUSE_S = 0.25, 0.4
 """Longest pause inside a word, the closure of a stop consonant and its surroundings; and inside a phrase."""
 SPEECH, SURE = 0.7, 0.85
 """Likeness from which on a moment belongs to speech, and that a sound reaches somewhere if it is speech."""
+FAINT_DB = 30
+"""So far below the loudest speech there is none."""
 LITTLE, DOUBTFUL = 0.25, 0.5
 """Where nothing in a recording is as much like speech, there is none in it, or none for sure."""
 EARLY_S, LATE_S = 0.1, 0.02
@@ -175,6 +177,9 @@ def _listen(audio: Audio, rate: int) -> _Heard:
     likeness = speech.likeness(clean, rate)
     chunk = ((np.arange(len(level)) + 0.5) * HOP_S / speech.CHUNK_S).astype(int)
     per_hop = likeness[np.minimum(chunk, len(likeness) - 1)]
+    # what is left of noise may be like speech, however faint it is
+    loudest = median_filter(level, 5, mode="nearest")[per_hop >= SPEECH * per_hop.max() ** 2].max()
+    per_hop = np.where(maximum_filter1d(level, round(2 * LAG_S / HOP_S)) > loudest - FAINT_DB, per_hop, 0)
     return _Heard(clean, rate, _level_db(audio, rate), _level_db(plain, rate), level, per_hop)
 
 
