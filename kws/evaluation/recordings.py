@@ -13,7 +13,7 @@ from kws.features.logmel import FrontEnd, features
 from kws.recordings.audio import read_recording, some
 from kws.recordings.floor import FLOOR
 from kws.recordings.names import folders_of, unmatched_folders
-from kws.recordings.word import find_word
+from kws.recordings.word import word_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def read_features(folder: Path, clips: EvalSet, front_end: FrontEnd) -> Features
     values = np.empty((len(clips), 1, front_end.n_frames, front_end.n_mels), np.float32)
     for row, name in enumerate(clips.files):
         audio = read_recording(folder / name, front_end.sample_rate)
-        word = find_word(audio, front_end.sample_rate, front_end.clip_s)
+        word = word_of(folder / name, audio, front_end.sample_rate, front_end.clip_s)
         values[row, 0] = features(centre(audio, word, front_end.clip_samples), front_end)
     return values
 
