@@ -77,7 +77,9 @@ class Scene:
 
 def words() -> list[Word]:
     """Return all words at hand, those of one voice in a row."""
-    files = [(path, path.parent.name, "seed") for path in audio_files(SEEDS, besides=()) if path.suffix == ".wav"]
+    files = [
+        (path, path.parent.name, "seed") for path in audio_files(SEEDS, besides=()) if path.suffix == ".wav"
+    ]
     files += [(path, path.stem, path.parent.name) for path in audio_files(VOICES)]
     fsdd = SHARED / "real/fsdd/recordings"
     if fsdd.is_dir():
@@ -139,7 +141,9 @@ def hum(random: Random, n: int) -> Audio:
 
 def rumble(random: Random, n: int) -> Audio:
     """Traffic, wind on the microphone: noise below 80 Hz that swells and falls."""
-    slow = np.interp(np.arange(n), np.arange(0, n + 4000, 4000), random.uniform(0.3, 1, len(range(0, n + 4000, 4000))))
+    slow = np.interp(
+        np.arange(n), np.arange(0, n + 4000, 4000), random.uniform(0.3, 1, len(range(0, n + 4000, 4000)))
+    )
     sos = butter(4, [15, random.uniform(50, 90)], "band", fs=RATE, output="sos")
     return (sosfilt(sos, random.standard_normal(n)) * slow).astype(np.float32)
 
@@ -159,7 +163,9 @@ def click(random: Random) -> Audio:
 def keys(random: Random) -> Audio:
     """A few keys, one after the other."""
     gaps = (np.zeros(round(random.uniform(0.05, 0.2) * RATE), np.float32) for _ in range(9))
-    return np.concatenate([part for gap in list(gaps)[: random.integers(2, 5)] for part in (click(random), gap)])
+    return np.concatenate(
+        [part for gap in list(gaps)[: random.integers(2, 5)] for part in (click(random), gap)]
+    )
 
 
 def bump(random: Random) -> Audio:
@@ -219,7 +225,9 @@ class Noises:
     def __init__(self, half: int) -> None:
         folder = SHARED / "real/noise"
         files = [p for p in audio_files(folder) if "miaow" not in p.name] if folder.is_dir() else []
-        files += [SEEDS / "FONDO" / name for name in ("000_ventilador.ogg", "003_lluvia.ogg", "004_motor.ogg")]
+        files += [
+            SEEDS / "FONDO" / name for name in ("000_ventilador.ogg", "003_lluvia.ogg", "004_motor.ogg")
+        ]
         self.real, self.steady = (
             [audio[half * len(audio) // 2 :][: len(audio) // 2] for audio in map(self._read, some)]
             for some in (files[:-3], files[-3:])
@@ -245,7 +253,9 @@ class Noises:
         return np.resize(np.roll(audio, -int(random.integers(len(audio)))), n)
 
 
-def one_sound(make: Callable[[Random], Audio], low: float, high: float, n_most: int = 1) -> Callable[..., Scene]:
+def one_sound(
+    make: Callable[[Random], Audio], low: float, high: float, n_most: int = 1
+) -> Callable[..., Scene]:
     """Return a maker of scenes with one to `n_most` sounds apart from the word, in dB of its peak."""
 
     def scene(random: Random, word: Word, others: list[Word], noises: Noises) -> Scene:

@@ -19,7 +19,7 @@ from kws.evaluation.voices import by_voice, words_by_voice
 from kws.params.sections import StreamConfig
 from kws.recordings.audio import audio_files, read_audio, read_recording
 from kws.recordings.floor import FLOOR_DBFS
-from kws.recordings.word import find_word
+from kws.recordings.word import word_of
 
 
 @dataclass
@@ -34,13 +34,13 @@ class Voice:
 def read_voices(folder: Path, keywords: list[str], rate: int, longest_s: float) -> dict[str, Voice]:
     """Read `words/<LABEL>/`, `near_misses/` and `talk/`, by voice (`voice_of`), sorted.
 
-    Words are cut where they begin and end; `longest_s` is that of `find_word`.
+    Words are cut where they begin and end; `longest_s` is that of `word_of`.
     """
     voices: defaultdict[str, Voice] = defaultdict(Voice)
 
     def word(path: Path) -> Audio:
         audio = read_recording(path, rate)
-        return _even(fade_edges(audio[find_word(audio, rate, longest_s)]))
+        return _even(fade_edges(audio[word_of(path, audio, rate, longest_s)]))
 
     for keyword in keywords:
         for voice, path in words_by_voice(folder / "words", keyword):

@@ -14,7 +14,7 @@ from kws.features.logmel import FrontEnd, features
 from kws.recordings.audio import read_recording, some
 from kws.recordings.floor import FLOOR
 from kws.recordings.names import folders_of, unmatched_folders
-from kws.recordings.word import find_word
+from kws.recordings.word import word_of
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _read(
 ) -> Iterator[_Clip]:
     for voice, path in recordings:
         audio = read_recording(path, front_end.sample_rate)
-        word = find_word(audio, front_end.sample_rate, front_end.clip_s)
+        word = word_of(path, audio, front_end.sample_rate, front_end.clip_s)
         clip = centre(audio, word, front_end.clip_samples)
         yield _Clip(clip, label, path.relative_to(folder).as_posix(), voice)
 

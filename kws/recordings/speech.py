@@ -19,9 +19,11 @@ LEAD = 16 * CHUNK
 """Faint noise before the recording: the network needs a moment before it knows a word that comes first."""
 FAINT = np.float32(1e-3)
 LOUD, LIMIT = np.float32(0.1), np.float32(0.5)
-"""RMS of the loudest sounds as the network hears them, which takes what is quiet for noise, and peak of all."""
-WORD = 12
-"""Chunks of the loudest sounds: what is shorter is no word, and may clip."""
+"""As loud as the network hears words, because it takes what is quiet for noise: their RMS, and the peak of all."""
+WORD, SYLLABLE = 9, 4
+"""Chunks of the shortest word, and of its loudest part."""
+DROP = np.float32(0.3)
+"""A word's other chunks are no quieter than this, times its loudest part; a noise that is may not pass for one."""
 
 
 def likeness(audio: Audio, rate: int) -> NDArray[np.float32]:
@@ -32,15 +34,18 @@ def likeness(audio: Audio, rate: int) -> NDArray[np.float32]:
     padded[LEAD : LEAD + len(heard)] += LIMIT * np.tanh(heard * (_gain(heard, n) / LIMIT))
     chunks = np.lib.stride_tricks.sliding_window_view(np.pad(padded, (CONTEXT, 0)), CONTEXT + CHUNK)[::CHUNK]
     memory = np.zeros((1, 1, 128), np.float32)
-    values: NDArray[np.float32] = _network().run(["speech_probs"], {"input": chunks, "h": memory, "c": memory})[0]
+    values: NDArray[np.float32] = _network().run(
+        ["speech_probs"], {"input": chunks, "h": memory, "c": memory}
+    )[0]
     return values.ravel()[LEAD // CHUNK :]
 
 
 def _gain(audio: Audio, n: int) -> np.float32:
-    """Return the factor that makes the loudest chunks LOUD."""
+    """Return the factor that makes the sound that is loudest for as long as a word LOUD."""
     whole = np.pad(audio, (0, n * CHUNK - len(audio))).reshape(n, CHUNK)
-    rms = np.sort(np.sqrt(np.mean(whole**2, axis=1)))
-    return LOUD / max(np.float32(1e-6), rms[-min(n, WORD)])
+    rms = np.sort(np.sqrt(np.mean(whole**2, axis=1)))[::-1]
+    loudest = max(rms[min(n, WORD) - 1], DROP * rms[min(n, SYLLABLE) - 1], np.float32(1e-6))
+    return np.float32(LOUD / loudest)
 
 
 @cache

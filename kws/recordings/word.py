@@ -4,7 +4,9 @@ The edges are those of Rabiner and Sambur, "An Algorithm for Determining the End
 Utterances", Bell System Technical Journal 54 (1975): a high threshold finds speech, a low one its edges.
 """
 
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +25,25 @@ MARGIN_S = 0.03
 """Kept on both sides, for onsets and decays below the threshold."""
 GAP_S, PAUSE_S = 0.25, 0.4
 """Longest pause inside a word, the closure of a stop consonant and its surroundings; and inside a phrase."""
-SPEECH, SURE = 0.5, 0.7
+SPEECH, SURE = 0.7, 0.85
 """Likeness from which on a moment belongs to speech, and that a sound reaches somewhere if it is speech."""
-LITTLE = 0.25
-"""Where nothing in a recording is as much like speech, there is none in it."""
+LITTLE, DOUBTFUL = 0.25, 0.5
+"""Where nothing in a recording is as much like speech, there is none in it, or none for sure."""
 EARLY_S, LATE_S = 0.1, 0.02
 """How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
 LAG_S = 0.1
 """Likeness falls by so much later than the word ends, at most."""
-PART = 0.3
+HIGH_DB, LOW_DB, HIDDEN_DB = 25, 35, 31
+"""Under the loudest moment of a word: what lies less far below is speech; where its onsets and decays end; and
+where they do in a recording in which something else is to be heard."""
+NEXT_S, CLICK_S = 0.12, 0.05
+"""So near to speech lies what belongs to its word, a vowel before a stop or the release after it, if it is
+longer than a click."""
+FADE_S = 0.25
+"""Longest onset or decay between the thresholds where there is no noise."""
+SHORT_S = 0.25
+"""Few words take less"""
+PART = 0.15
 """A sound with a smaller share of all that is like speech is a scrap of it."""
 NEAR_DB = 12
 """What is like speech and no more than this quieter than the word could be meant as well."""
@@ -61,25 +73,27 @@ class _Heard:
 
     clean: Audio
     rate: int
+    raw_db: NDArray[np.float64]
+    """level of each hop"""
     plain_db: NDArray[np.float64]
-    """level of each hop, without what lies below a voice"""
+    """the same without what lies below a voice"""
     level_db: NDArray[np.float64]
-    """the same without noise"""
+    """and without noise"""
     speech: NDArray[np.float32]
     """likeness to speech of each hop, 0..1"""
 
     @property
     def threshold(self) -> float:
         """Likeness from which on a hop belongs to speech: lower where all of it is little like speech."""
-        return SPEECH * min(1.0, float(self.speech.max()) / SURE)
+        return SPEECH * float(self.speech.max()) ** 2
 
     @property
     def silent(self) -> NDArray[np.bool_]:
-        """Hops away from all speech, or the quietest tenth where it leaves no silence."""
+        """Hops away from all speech, or the quietest twentieth where it leaves no silence."""
         silent = np.ones(len(self.speech), bool)
         for start, stop in _runs(self.speech >= self.threshold):
             silent[max(0, start - 20) : stop + 20] = False
-        return silent if silent.sum() >= 20 else self.level_db <= np.quantile(self.level_db, 0.1)
+        return silent if silent.sum() >= 20 else self.level_db <= np.quantile(self.level_db, 0.05)
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,8 @@ class _Sound:
     """of likeness to speech, summed over its hops"""
     level_db: float
     """of its loudest 50 ms"""
-    energy: float
+    weight: float
+    """its power, less for what is shorter than a word"""
     pause_s: float = 0.0
     """inside, where it is longer than those of a word"""
 
@@ -102,13 +117,33 @@ def search(audio: Audio, rate: int, longest_s: float) -> Finding:
 
     Sounds with a pause of up to 0.4 s between them that take no longer together are one phrase.
     """
+    return _search(audio, rate, longest_s)[0]
+
+
+def find_word(audio: Audio, rate: int, longest_s: float) -> slice:
+    """Return the samples of float32 [samples] that are likeliest the word, however doubtful that is."""
+    return _search(audio, rate, longest_s)[1]
+
+
+def word_of(path: Path, audio: Audio, rate: int, longest_s: float) -> slice:
+    """Return what `find_word` does of a recording that is used in any case; what is doubtful is warned of."""
+    finding, word = _search(audio, rate, longest_s)
+    doubts = list(finding.doubts)
+    if len(finding.takes) > 1:
+        doubts.append(f"holds {len(finding.takes)} takes, of which the loudest is used")
+    for doubt in doubts:
+        warnings.warn(f"{path}: {doubt}", stacklevel=2)
+    return word
+
+
+def _search(audio: Audio, rate: int, longest_s: float) -> tuple[Finding, slice]:
+    """Return what was found, and what is likeliest the word even where nothing was."""
     heard = _listen(audio, rate)
-    sounds = _phrases(_sounds(heard), heard, longest_s)
-    word = max(sounds, key=lambda sound: sound.energy)
-    noise_dbfs = float(np.median(heard.plain_db[heard.silent]))
-    word_dbfs = _rms_db(heard, word.span)
+    sounds = _phrases(_sounds(heard, longest_s), heard, longest_s)
+    word = max(sounds, key=lambda sound: sound.weight)
+    noise_dbfs, word_dbfs = float(np.median(heard.plain_db[heard.silent])), _rms_db(heard, word.span)
     if heard.speech.max() < LITTLE:
-        return Finding((), (_cause(heard, noise_dbfs),), word_dbfs, noise_dbfs)
+        return Finding((), (_cause(heard, noise_dbfs),), word_dbfs, noise_dbfs), word.span
     rivals = [s for s in sounds if s is not word and s.level_db >= word.level_db - NEAR_DB]
     again = [s for s in rivals if alike(heard.clean[word.span], heard.clean[s.span], rate)]
     takes = sorted([word, *again], key=lambda sound: sound.span.start)
@@ -118,26 +153,19 @@ def search(audio: Audio, rate: int, longest_s: float) -> Finding:
         for rival in rivals
         if rival not in again
     ]
-    for take in takes:
-        if take.pause_s:
-            doubts.append(
-                f"there is a pause of {take.pause_s:.2f} s in the word at {_at(take, rate)}; "
-                "if that is two sounds, cut one out"
-            )
-    if heard.speech.max() < SURE:
+    doubts += [
+        f"the word at {_at(take, rate)} has a pause of {take.pause_s:.2f} s; if it is two sounds, cut one out"
+        for take in takes
+        if take.pause_s
+    ]
+    if heard.speech.max() < DOUBTFUL:
         doubts.append(f"the word at {_at(word, rate)} sounds little like speech; listen to it")
     if word_dbfs - noise_dbfs < CLEAR_DB:
         doubts.append(
             f"the noise is only {max(0, word_dbfs - noise_dbfs):.0f} dB below the word at {_at(word, rate)}; "
             "record it where it is quieter, or nearer to the microphone"
         )
-    return Finding(tuple(take.span for take in takes), tuple(doubts), word_dbfs, noise_dbfs)
-
-
-def find_word(audio: Audio, rate: int, longest_s: float) -> slice:
-    """Return the samples of float32 [samples] that are likeliest the word, however doubtful that is."""
-    heard = _listen(audio, rate)
-    return max(_phrases(_sounds(heard), heard, longest_s), key=lambda sound: sound.energy).span
+    return Finding(tuple(take.span for take in takes), tuple(doubts), word_dbfs, noise_dbfs), word.span
 
 
 def _listen(audio: Audio, rate: int) -> _Heard:
@@ -146,64 +174,82 @@ def _listen(audio: Audio, rate: int) -> _Heard:
     level = _level_db(clean, rate)
     likeness = speech.likeness(clean, rate)
     chunk = ((np.arange(len(level)) + 0.5) * HOP_S / speech.CHUNK_S).astype(int)
-    return _Heard(clean, rate, _level_db(plain, rate), level, likeness[np.minimum(chunk, len(likeness) - 1)])
+    per_hop = likeness[np.minimum(chunk, len(likeness) - 1)]
+    return _Heard(clean, rate, _level_db(audio, rate), _level_db(plain, rate), level, per_hop)
 
 
-def _sounds(heard: _Heard) -> list[_Sound]:
+def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
     """Return what is like speech, in order, or what is most like it."""
     runs = [
         (start, stop)
         for start, stop in _runs(heard.speech >= heard.threshold)
-        if heard.speech[start:stop].max() >= heard.threshold * SURE / SPEECH
+        if heard.speech[start:stop].max() >= SURE * heard.speech.max()
     ]
     noise_db = float(np.quantile(heard.level_db[heard.silent], 0.9))
-    sounds = [_sound(heard, group[0][0], group[-1][1], noise_db) for group in _split(runs, round(GAP_S / HOP_S))]
+    sounds = [
+        _sound(heard, group[0][0], group[-1][1], noise_db, longest_s)
+        for group in _split(runs, round(GAP_S / HOP_S))
+    ]
     most = max(sound.amount for sound in sounds)
     return [sound for sound in sounds if sound.amount >= PART * most]
 
 
-def _sound(heard: _Heard, start: int, stop: int, noise_db: float) -> _Sound:
+def _sound(heard: _Heard, start: int, stop: int, noise_db: float, longest_s: float) -> _Sound:
     """Return the sound whose likeness to speech rises at one hop and falls at another, with its own edges.
 
     The high threshold lies 25 dB under its loudest moment, or 3 dB over the noise where that is higher; the
-    low one 10 dB under it, or at the noise.
+    low one 10 dB under it, or at the noise. What stands out clearly belongs to it however little it is like
+    speech, if it is near, no click, and they fit into a clip together.
     """
-    level = heard.level_db
     first = max(0, start - round(EARLY_S / HOP_S))
-    last = min(len(level), stop + round(LATE_S / HOP_S))
-    top = float(median_filter(level, 5, mode="nearest")[first:last].max())
-    high = min(max(top - 25, noise_db + 3), top - 8)
-    low = min(max(top - 35, noise_db), high)
+    last = min(len(heard.speech), stop + round(LATE_S / HOP_S))
+    undisturbed = heard.raw_db[heard.silent].max() < heard.raw_db[first:last].max() - LOW_DB
+    level = heard.raw_db if undisturbed else heard.level_db
+    top = float(level[first:last].max())
+    high = min(max(top - HIGH_DB, noise_db + 3), top - 8)
+    low = min(max(top - (LOW_DB if undisturbed else HIDDEN_DB), noise_db), high)
     loud = first + np.flatnonzero(level[first:last] > high)
     begin = min(int(loud[0]), start)
     end = max(int(loud[-1]) + 1, stop - round(LAG_S / HOP_S), begin + 1)
-    while begin > first and level[begin - 1] > low:
+    runs = _runs(level > max(top - HIGH_DB, noise_db + CLEAR_DB))
+    for a, b in [*reversed(runs), *runs]:
+        near = max(a - end, begin - b) <= NEXT_S / HOP_S
+        no_click = b - a > CLICK_S / HOP_S or max(a - end, begin - b) <= 0
+        if near and no_click and max(b, end) - min(a, begin) <= longest_s / HOP_S:
+            begin, end = min(a, begin), max(b, end)
+    reach = round(FADE_S / HOP_S) if noise_db < top - HIDDEN_DB else 0
+    first, last = min(first, begin - reach), max(last, end + reach)
+    while begin > max(0, first) and level[begin - 1] > low:
         begin -= 1
-    while end < last and level[end] > low:
+    while end < min(len(level), last) and level[end] > low:
         end += 1
     hop, margin = round(HOP_S * heard.rate), round(MARGIN_S * heard.rate)
     span = slice(max(0, begin * hop - margin), min(len(heard.clean), end * hop + margin))
-    energy = float(np.sum(10 ** (level[begin:end] / 10)))
-    return _Sound(span, float(heard.speech[start:stop].sum()), top, energy)
+    amount = float(heard.speech[start:stop].sum())
+    weight = min(1.0, amount * HOP_S / SHORT_S) * float(np.mean(10 ** (level[begin:end] / 10)))
+    return _Sound(span, amount, top, weight)
 
 
 def _phrases(sounds: list[_Sound], heard: _Heard, longest_s: float) -> list[_Sound]:
-    """Return the sounds with those joined that are said with a pause, and are not the same word twice."""
+    """Return the sounds, those joined that are said with a pause and are not the same word twice."""
     joined = sounds[:1]
     for sound in sounds[1:]:
         before = joined[-1]
-        a, b, rate = before.span, sound.span, heard.rate
-        pause_s = (b.start - a.stop) / rate + 2 * MARGIN_S
+        both = slice(before.span.start, sound.span.stop)
+        pause_s = (sound.span.start - before.span.stop) / heard.rate + 2 * MARGIN_S
         if (
             pause_s <= PAUSE_S
-            and b.stop - a.start <= longest_s * rate
+            and both.stop - both.start <= longest_s * heard.rate
             and abs(before.level_db - sound.level_db) <= NEAR_DB
-            and not alike(heard.clean[a], heard.clean[b], rate)
+            and not alike(heard.clean[before.span], heard.clean[sound.span], heard.rate)
         ):
-            level = max(before.level_db, sound.level_db)
-            energy, amount = before.energy + sound.energy, before.amount + sound.amount
-            longest = max(pause_s, before.pause_s)
-            joined[-1] = replace(before, span=slice(a.start, b.stop), amount=amount, level_db=level, energy=energy, pause_s=longest)
+            joined[-1] = _Sound(
+                both,
+                before.amount + sound.amount,
+                max(before.level_db, sound.level_db),
+                max(before.weight, sound.weight),
+                max(before.pause_s, pause_s),
+            )
         else:
             joined.append(sound)
     return joined
