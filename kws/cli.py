@@ -150,7 +150,7 @@ def wavs(
 
 @cli.command(rich_help_panel=HEAR)
 def features(
-    recording: Annotated[Path, typer.Argument(help="WAV, FLAC or OGG of a minute at most")],
+    recording: Annotated[Path, typer.Argument(help="WAV, FLAC, OGG, MP3, M4A ..., of a minute at most")],
     out: Annotated[Path | None, typer.Option(help="NumPy file to write, float32 [frames, bands]")] = None,
     plot: Annotated[Path | None, typer.Option(help="picture to write")] = None,
     decibels: Annotated[bool, typer.Option("--db", help="before normalisation, in dB")] = False,

@@ -64,7 +64,8 @@ class Sources:
 def word_files(label: str, seeds: Path, voices: Path) -> dict[Path, str]:
     """Return the recordings of a keyword, of `<seeds>/<label>/` and of the voices, each with its name."""
     files = {path: path.relative_to(seeds).as_posix() for path in audio_files(seeds / label)}
-    below = {path: path.relative_to(voices) for path in audio_files(voices, optional=True)}
+    with warnings.catch_warnings(action="ignore"):  # `warn_of_unused` says it once, and not for every label
+        below = {path: path.relative_to(voices) for path in audio_files(voices, optional=True)}
     return files | {path: name.as_posix() for path, name in below.items() if of_voice(name, label)}
 
 

@@ -6,6 +6,7 @@ When a stage has ended DVC looks at its inputs again, and records its outputs as
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,19 @@ from ruamel.yaml import YAML
 
 from kws.params.whole import read_values
 
-IGNORED = ("__pycache__", ".partial")
-"""Ends of names that DVC ignores too: see .dvcignore."""
+IGNORED = (
+    "__pycache__",
+    "*.partial",
+    ".DS_Store",
+    "._*",
+    ".directory",
+    "desktop.ini",
+    "Thumbs.db",
+    "*Zone.Identifier",
+    "__MACOSX",
+    "@eaDir",
+)
+"""Names that DVC ignores too: those of .dvcignore."""
 
 Stamp = tuple[int, int, int]
 """Size, time of the last change and number of a file: by these DVC, too, knows one that has not changed."""
@@ -88,7 +100,7 @@ def _files(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Itera
         yield path.as_posix(), (found.st_size, found.st_mtime_ns, found.st_ino)
     elif here not in above:
         for inner in inside:
-            if not inner.name.endswith(IGNORED):
+            if not any(fnmatchcase(inner.name, pattern) for pattern in IGNORED):
                 yield from _files(inner, above | {here})
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +16,8 @@ HEAD = 64
 """Bytes at the beginning of a file, or after its tag, that tell what it is."""
 _WEBM_PARTS = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 """Elements that hold the others: Segment and Cluster."""
+_ELEMENTS = 10**7
+"""More than a day of sound has."""
 _TAGS = 10
 """More than any program puts before the sound."""
 _MP3_LENGTHS = b"Xing", b"Info", b"VBRI"
@@ -70,6 +73,8 @@ def look(file: IO[bytes]) -> Container | None:
         file.seek(at)
         head = file.read(HEAD)
     file.seek(0)
+    if at and not head.startswith(b"fLaC"):
+        return container_of(head) or MP3_OF_NO_LENGTH
     return container_of(head)
 
 
@@ -112,7 +117,9 @@ def decode(
                 last = _samples(frame.to_ndarray(), frame.format.is_planar, channels)
                 done += len(last)
                 accept(done / rate)
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
+        if not isinstance(error, av.FFmpegError) and error.errno != EINVAL:
+            raise  # a disk that fails; but FFmpeg may be led to seek before the beginning
         where = f"after {done / rate:.1f} s" if done else "as audio"
         why = error.strerror or type(error).__name__
         raise UserError(f"{path}: cannot be read {where} ({why}); copy or export it again") from error
@@ -136,7 +143,9 @@ def _promised(opened: Any, stream: Any) -> float:
 def _is_whole(file: IO[bytes]) -> bool:
     """Say whether the last element of a WebM (RFC 8794) is whole: browsers write no length of all."""
     size, at = file.seek(0, os.SEEK_END), 0
-    while at < size:
+    for _ in range(_ELEMENTS):
+        if at >= size:
+            break
         file.seek(at)
         head = file.read(12)
         n_name, n_length = 9 - head[0].bit_length(), 0
@@ -151,7 +160,7 @@ def _is_whole(file: IO[bytes]) -> bool:
         unknown = length == (1 << 7 * n_length) - 1
         if not unknown and at + length > size:
             return False
-        if head[:n_name] not in _WEBM_PARTS:
+        if not (unknown and head[:n_name] in _WEBM_PARTS):
             at += length
     file.seek(0)
     return True

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
@@ -75,7 +76,7 @@ def is_installed(distribution: str) -> bool:
 
 @cli.command(rich_help_panel=HEAR)
 def spot(
-    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC or OGG, any rate and length")],
+    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, OGG, MP3, M4A ...: any rate and length")],
     bundle: BundleOption = None,
     model: ModelOption = MODEL,
     detector: DetectorOption = DETECTOR,
@@ -223,6 +224,7 @@ def run(commands: Callable[[], Any]) -> None:
     try:
         if sys.stdout is None:
             raise UserError("stdout: is closed, and what is heard goes there; send it to a file or /dev/null")
+        warnings.showwarning = lambda message, *_: print(f"warning: {plain(message)}", file=sys.stderr)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # where the terminal knows few letters
         commands()

@@ -16,11 +16,11 @@ from kws.recordings.soundfiles import mono_blocks, open_sound
 
 
 def read_blocks(path: Path, rate: int, block_s: float) -> Iterator[Audio]:
-    """Yield a WAV, FLAC or OGG file as mono float32 [samples] at `rate` Hz; channels are averaged.
+    """Yield a sound file as mono float32 [samples] at `rate` Hz; of channels and levels see `mono_blocks`.
 
     The samples are those that `kws.recordings.audio.read_audio` returns, whatever the length of a block. All
     that can be read is yielded before UserError is raised for a file that is empty, broken, shorter than its
-    header promises, cut off, or holds NaN or infinity.
+    header promises, cut off, or holds NaN or infinity; phones' formats are decoded before the first block.
     """
     with open_sound(path) as file:
         yield from resample(mono_blocks(file, path, round(block_s * file.samplerate)), file.samplerate, rate)

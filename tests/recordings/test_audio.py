@@ -180,7 +180,11 @@ CODED = {
     "flac": encoded("FLAC"),
     "ogg": encoded("OGG", "VORBIS"),
     "opus.ogg": encoded("OGG", "OPUS", 48000),
+    "aiff": encoded("AIFF"),
+    "au": encoded("AU"),
+    "w64": encoded("W64"),
 }
+FUZZED = CODED | {"caf": encoded("CAF"), "mp3": encoded("MP3"), "gsm.wav": encoded("WAV", "GSM610", 8000)}
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.9, 0.99, 0.9999])
@@ -282,15 +286,15 @@ def test_a_flac_that_claims_another_length_is_refused(tmp_path, total, says):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(
-    name=st.sampled_from(list(CODED)),
+    name=st.sampled_from(list(FUZZED)),
     spoilt=st.lists(
         st.tuples(st.integers(0, 200) | st.integers(0, 40_000), st.binary(max_size=9)), max_size=4
     ),
     kept=st.floats(0, 1) | st.just(1.0),
-    suffix=st.sampled_from([".wav", ".flac", ".ogg"]),
+    suffix=st.sampled_from([".wav", ".ogg", ".m4a", ".raw"]),
 )
 def test_no_bytes_in_a_recording_are_more_than_one_line(tmp_path, name, spoilt, kept, suffix):
-    data = bytearray(CODED[name])
+    data = bytearray(FUZZED[name])
     for at, content in spoilt:
         data[at : at + len(content)] = content
     path = tmp_path / f"a{suffix}"
@@ -308,7 +312,7 @@ def test_no_bytes_in_a_recording_are_more_than_one_line(tmp_path, name, spoilt, 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(
     content=st.binary(max_size=300),
-    magic=st.sampled_from([b"", b"RIFF", b"RIFX", b"fLaC", b"OggS", b"FORM", b"caff"]),
+    magic=st.sampled_from([b"", b"RIFF", b"RIFX", b"fLaC", b"OggS", b"FORM", b"caff", b".snd"]),
 )
 def test_bytes_that_are_no_recording_are_one_line(tmp_path, content, magic):
     path = tmp_path / "a.wav"

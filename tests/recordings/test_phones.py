@@ -111,6 +111,17 @@ def test_a_tag_before_the_sound_is_passed_over(tmp_path, recorded):
         )
 
 
+def test_a_tag_before_what_is_none_of_its_kind(tmp_path, said):
+    """libsndfile reads the first, and would say something of the second by itself."""
+    tag = b"ID3\4\0\0" + bytes([0, 0, 0, 5]) + bytes(5)
+    soundfile.write(tmp_path / "a.flac", said, RATE)
+    (tmp_path / "a.flac").write_bytes(tag + (tmp_path / "a.flac").read_bytes())
+    assert np.allclose(read_audio(tmp_path / "a.flac", RATE), said, atol=1e-4)
+    (tmp_path / "a.mp3").write_bytes(tag + bytes(500))
+    with pytest.raises(UserError, match=r"a\.mp3: cannot be read as audio|holds no sound"):
+        read_audio(tmp_path / "a.mp3", RATE)
+
+
 def test_channels_and_levels_are_those_of_the_recording(tmp_path, said):
     stereo = np.stack([said, 0 * said], axis=1)
     for kind in ("m4a", "alac.m4a", "mp3", "webm"):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import RATE, ROOT, changed
+from handsets import record
 from kits import LABELS, SPEC, write_models
 from kws.bundle.wheel import sources
 from kws.common.errors import UserError
@@ -291,6 +293,24 @@ def test_a_word_of_less_than_a_window_is_heard_or_told_of(capsys, models, word, 
     assert "no place" in run(capsys, *spot, "--scores", "--format", "audacity")[0]
     args = ("listen", "--from-file", tmp_path / "word.wav", "--fast", *options(models))
     assert "shorter than one of 1 s, `kws spot` hears short files" in run(capsys, *args)[2]
+
+
+def test_a_phone_s_recording_is_heard_as_its_wav_is(capsys, models, stream, tmp_path):
+    audio, rate = soundfile.read(stream)
+    (tmp_path / "stream.m4a").write_bytes(record("alac.m4a", audio, rate))
+    written = ("spot", *options(models))
+    status, out, err = run(capsys, *written, tmp_path / "stream.m4a")
+    assert (status, err) == (0, "") and out.count("\n") > 2
+    assert out == run(capsys, *written, stream)[1]
+
+
+def test_what_is_odd_about_a_recording_is_said_in_one_line(capsys, models, stream, tmp_path):
+    audio, rate = soundfile.read(stream)
+    soundfile.write(tmp_path / "loud.wav", 32768 * audio, rate, subtype="FLOAT")
+    with warnings.catch_warnings(action="default"):
+        status, out, err = run(capsys, "spot", *options(models), tmp_path / "loud.wav")
+    assert (status, out) == (0, run(capsys, "spot", *options(models), stream)[1])
+    assert err.startswith(f"warning: {tmp_path / 'loud.wav'}: its samples reach ") and err.count("\n") == 1
 
 
 def test_names_of_files_move_no_cursor(capsys, models, stream, tmp_path):
