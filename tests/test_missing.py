@@ -19,6 +19,7 @@ from kws.params.whole import load_params
 from kws.recordings.audio import read_audio
 from kws.targets.export import to_onnx
 from kws.training.checkpoint import Checkpoint
+from kws.training.transfer import load_encoder, start_from
 from stages import paths
 
 EVAL = ROOT / "data/eval"
@@ -173,3 +174,29 @@ def test_one_keyword_alone_is_evaluated(project, capfd):
         assert stage(name) is None
     assert "recall          unknown" in capfd.readouterr().out
     assert 0 < read_spec(paths.DETECTOR).on["LUZ"] < 1
+
+
+def test_what_an_encoder_heard_is_evaluated_alike(project, capfd):
+    """With a head that is not trained; another encoder than was heard with is refused."""
+    negatives = f"data.negatives={ROOT}/data/negatives"
+    compose(ROOT / "conf", paths.PARAMS, ["experiment=smoke", "model.prototypes=4", *OWN, negatives])
+    shutil.copytree(ROOT / "data/encoder", "data/encoder")
+    recordings(project)
+    words(project, "LUZ")
+    params = load_params(paths.PARAMS)
+    for label in (*params.labels, paths.HARD):
+        assert stage("hear", label) is None
+    for name in ("encoder", "streams", "hear_eval"):
+        assert stage(name) is None
+    write_model(params.labels)
+    assert "models/kws.onnx: its probabilities differ by" in stage("evaluate")
+    network = build_model(params.model, params.features.n_frames, params.features.n_mels, 3)
+    start_from(network, load_encoder(paths.ENCODER), params.features)
+    checkpoint = Checkpoint(network.state_dict(), params.labels, params.model, params.features)
+    onnx.save(to_onnx(checkpoint), paths.ONNX)
+    capfd.readouterr()
+    for name in ("evaluate", "report"):
+        assert stage(name) is None
+    assert "note: How often MÚSICA is heard is not known" in capfd.readouterr().out
+    metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
+    assert set(metrics) - {"onnx", "targets", "same_source"} == {"words", "stream"}
