@@ -31,8 +31,9 @@ def headline(metrics: dict[str, Any]) -> list[str]:
 
 
 def duration(hours: float) -> str:
-    """Return a length of time, in hours or minutes."""
-    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
+    """Return a length of time, in hours, minutes or seconds."""
+    minutes, seconds = round(60 * hours), round(3600 * hours)
+    return f"{hours:.1f} h" if minutes >= 60 else f"{minutes} min" if seconds >= 60 else f"{seconds} s"
 
 
 def rate(per_hour: float, hours: float) -> str:

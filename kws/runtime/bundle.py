@@ -50,6 +50,14 @@ class Manifest:
     """SHA-256 of each other file, by its name"""
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What a manifest of any version says of itself."""
+
+    format: int
+    version: str
+
+
 def probe_signal(front_end: FrontEnd) -> Audio:
     """Return a clip with all that the front end reacts to: an offset, a rising tone, noise, a faint end.
 
@@ -80,11 +88,14 @@ def read_manifest(folder: Path) -> Manifest:
     _check_place(path)
     try:
         values = typed(dict[str, Any], parse_json(read_bytes(path)))
-        made_by, number = typed(str, values.get("version")), typed(int, values.get("format"))
+        made = typed(_Made, {key: values[key] for key in ("format", "version") if key in values})
     except ValueError as error:
         raise UserError(f"{path}: not a manifest ({error}); unpack the bundle again") from error
-    if number != FORMAT:
-        raise UserError(f"{path}: format {number}, expected {FORMAT}; install the wheel of {made_by[:40]}")
+    if made.format != FORMAT:
+        raise UserError(
+            f"{path}: format {str(made.format)[:20]}, expected {FORMAT};"
+            f" install the wheel of {made.version[:40]}"
+        )
     try:
         manifest = typed(Manifest, values)
         check_labels(manifest.labels)

@@ -66,8 +66,9 @@ def load_checkpoint(path: Path, front_end: FrontEnd | None = None, remedy: str =
     """
     try:
         plain = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; {remedy}") from error
+    except OSError as error:  # of a file that is cut off, torch has one that names none
+        why = error.strerror if error.filename else "not a checkpoint of this version"
+        raise UserError(f"{path}: {why}; {remedy}") from error
     except Exception as error:  # torch.load raises whatever foreign bytes lead it to
         raise UserError(f"{path}: not a checkpoint of this version; {remedy}") from error
     try:

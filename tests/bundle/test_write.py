@@ -136,6 +136,9 @@ def test_a_bundle_that_is_not_whole_is_refused(unpacked):
         ({"format": 2}, r"format 2, expected 1; install the wheel of 0\."),
         ({"front_end": {"n_mels": 64}}, r"manifest\.json: not a manifest \(front_end\.\w+ is missing\)"),
         ({"labels": ["A"]}, "the detector's labels are not those of the model"),
+        ({"format": None}, r"manifest\.json: not a manifest \(format is null, expected a whole number\)"),
+        ({"format": 10**400}, r"format 1(0{19}), expected 1; install"),
+        ({"version": 1}, r"manifest\.json: not a manifest \(version is 1, expected a text\)"),
         ({"more": 1}, r"manifest\.json: not a manifest \(more is not known here\)"),
     ):
         manifest.write_text(told)

@@ -27,7 +27,7 @@ from kws.params.whole import load_params
 from kws.recordings.audio import read_audio
 from kws.report import charts, numbers
 from kws.report.dag import HEIGHT, WIDTH, draw, find_edges, layers, read_stages
-from kws.report.headline import columns, rate
+from kws.report.headline import columns, duration, rate
 from kws.report.media import COLOURS, mp3, palette, read_part, spectrogram
 from kws.report.page import Results, render, specs
 from kws.report.sounds import Wrong, changes, clock, listen, read_outcomes, worst
@@ -127,6 +127,22 @@ def test_thresholds_that_are_measured_where_they_were_chosen_are_called_so():
     assert "so these numbers flatter" in render(
         dataclasses.replace(bare(), metrics=BARE | {"stream": alone}), vega()
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (7, "7 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (90, "2 min"),
+        (3560, "59 min"),
+        (3599, "1.0 h"),
+        (7300, "2.0 h"),
+    ],
+)
+def test_no_length_of_time_is_nothing(seconds, text):
+    assert duration(seconds / 3600) == text
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,10 @@ def test_weights_that_are_missing_wrong_or_too_many_are_named(whole, tmp_path):
             load(state(whole, **{name: value}), tmp_path / "kws.pt")
     with pytest.raises(UserError, match=r"holds the weights more\.bias, which tcresnet has not"):
         load(state(whole, more__bias=torch.zeros(1)), tmp_path / "kws.pt")
+    save_checkpoint(whole, tmp_path / "kws.pt")
+    (tmp_path / "kws.pt").write_bytes((tmp_path / "kws.pt").read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"kws\.pt: not a checkpoint of this version; train again"):
+        load_checkpoint(tmp_path / "kws.pt")
     with pytest.raises(UserError, match=r"kws\.pt: No such file or directory; train again"):
         load_checkpoint(tmp_path / "none/kws.pt")
 
