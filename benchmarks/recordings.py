@@ -1,12 +1,11 @@
-"""Finding the word: scenes whose truth is known, a word laid into 2 to 6 s of noise with one thing that disturbs.
+"""Finding the word: scenes whose truth is known, a word laid into 2 to 6 s with one thing that disturbs.
 
-The baseline is the finder by energy alone: what is loudest is the word. `--choose` takes the other half of the
-words and other noise: thresholds are chosen on those, the numbers printed without it are of what no choice saw.
+The baseline is the finder by energy alone: what is loudest is the word. `--choose` takes the other half of
+the words and other noise: thresholds were chosen on those, so no choice saw what is printed without it.
 """
 
 import argparse
 import json
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from scipy.signal import butter, lfilter, sosfilt
 from kws.augment.noise import coloured, power
 from kws.common.types import Audio
 from kws.recordings.audio import audio_files, read_audio
-from kws.recordings.word import Finding, search
+from kws.recordings.word import search
 
 ROOT = Path(__file__).parent.parent
 SEEDS, VOICES = ROOT / "data/seeds", ROOT / "data/voices"
@@ -28,7 +27,7 @@ RATE = 16000
 LONGEST_S = 1.2
 EDGE_S = 0.08
 TRUTH_DB = 30
-"""A clean word reaches from where it first comes within so much of its loudest 20 ms to where it last does."""
+"""A clean word lasts from where it first comes within so much of its loudest 20 ms to where it last does."""
 PEAKS_DBFS = 0, -20, -40
 HUMAN = {
     "ACOPLAR/000_acoplar.wav": (0.53, 1.37),
@@ -207,7 +206,7 @@ def chair(random: Random) -> Audio:
 
 
 def lay(random: Random, parts: list[Audio], gaps_s: float) -> tuple[Audio, list[int]]:
-    """Lay sounds into silence of 2 to 6 s in this order, at least `gaps_s` apart; return where each begins."""
+    """Lay sounds into 2 to 6 s of silence, in order, at least `gaps_s` apart; return where each begins."""
     taken = sum(map(len, parts)) + round(gaps_s * RATE) * (len(parts) - 1)
     total = max(round(random.uniform(2, 6) * RATE), taken + round(0.3 * RATE))
     cuts = np.sort(random.integers(0, total - taken + 1, len(parts)))

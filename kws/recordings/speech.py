@@ -18,12 +18,12 @@ CHUNK_S = CHUNK / RATE
 LEAD = 16 * CHUNK
 """Faint noise before the recording: the network needs a moment before it knows a word that comes first."""
 FAINT = np.float32(1e-3)
-LOUD, LIMIT = np.float32(0.1), np.float32(0.5)
-"""As loud as the network hears words, because it takes what is quiet for noise: their RMS, and the peak of all."""
+LOUD, LIMIT = 0.1, np.float32(0.5)
+"""RMS of words as the network hears them, because it takes what is quiet for noise, and the peak of all."""
 WORD, SYLLABLE = 9, 4
-"""Chunks of the shortest word, and of its loudest part."""
-DROP = np.float32(0.3)
-"""A word's other chunks are no quieter than this, times its loudest part; a noise that is may not pass for one."""
+"""Chunks of a short word, and of its loudest part."""
+DROP = 0.3
+"""The rest of a word is not quieter than its loudest part times this; noise that is shall stay quiet."""
 
 
 def likeness(audio: Audio, rate: int) -> NDArray[np.float32]:
@@ -44,7 +44,7 @@ def _gain(audio: Audio, n: int) -> np.float32:
     """Return the factor that makes the sound that is loudest for as long as a word LOUD."""
     whole = np.pad(audio, (0, n * CHUNK - len(audio))).reshape(n, CHUNK)
     rms = np.sort(np.sqrt(np.mean(whole**2, axis=1)))[::-1]
-    loudest = max(rms[min(n, WORD) - 1], DROP * rms[min(n, SYLLABLE) - 1], np.float32(1e-6))
+    loudest = max(float(rms[min(n, WORD) - 1]), DROP * float(rms[min(n, SYLLABLE) - 1]), 1e-6)
     return np.float32(LOUD / loudest)
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, median_filter
 
 from kws.common.types import Audio
-from kws.recordings import speech
 from kws.recordings.cleaning import without_noise, without_rumble
+from kws.recordings.speech import CHUNK_S, likeness
 from kws.recordings.takes import alike
 
 Run = tuple[int, int]
@@ -27,7 +27,7 @@ GAP_S, PAUSE_S = 0.25, 0.4
 """Longest pause inside a word, the closure of a stop consonant and its surroundings; and inside a phrase."""
 SPEECH, SURE = 0.7, 0.85
 """Likeness from which on a moment belongs to speech, and that a sound reaches somewhere if it is speech."""
-FAINT_DB = 30
+FAINT_DB = 25
 """So far below the loudest speech there is none."""
 LITTLE, DOUBTFUL = 0.25, 0.5
 """Where nothing in a recording is as much like speech, there is none in it, or none for sure."""
@@ -36,15 +36,15 @@ EARLY_S, LATE_S = 0.1, 0.02
 LAG_S = 0.1
 """Likeness falls by so much later than the word ends, at most."""
 HIGH_DB, LOW_DB, HIDDEN_DB = 25, 35, 31
-"""Under the loudest moment of a word: what lies less far below is speech; where its onsets and decays end; and
-where they do in a recording in which something else is to be heard."""
+"""Under the loudest moment of a word: what lies less far below is speech; where its onsets and decays end;
+and where they do in a recording in which something else is to be heard."""
 NEXT_S, CLICK_S = 0.12, 0.05
 """So near to speech lies what belongs to its word, a vowel before a stop or the release after it, if it is
 longer than a click."""
 FADE_S = 0.25
 """Longest onset or decay between the thresholds where there is no noise."""
 SHORT_S = 0.25
-"""Few words take less"""
+"""Few words take less."""
 PART = 0.15
 """A sound with a smaller share of all that is like speech is a scrap of it."""
 NEAR_DB = 12
@@ -174,9 +174,9 @@ def _listen(audio: Audio, rate: int) -> _Heard:
     plain = without_rumble(audio, rate)
     clean = without_noise(plain, rate)
     level = _level_db(clean, rate)
-    likeness = speech.likeness(clean, rate)
-    chunk = ((np.arange(len(level)) + 0.5) * HOP_S / speech.CHUNK_S).astype(int)
-    per_hop = likeness[np.minimum(chunk, len(likeness) - 1)]
+    chunks = likeness(clean, rate)
+    chunk = ((np.arange(len(level)) + 0.5) * HOP_S / CHUNK_S).astype(int)
+    per_hop = chunks[np.minimum(chunk, len(chunks) - 1)]
     # what is left of noise may be like speech, however faint it is
     loudest = median_filter(level, 5, mode="nearest")[per_hop >= SPEECH * per_hop.max() ** 2].max()
     per_hop = np.where(maximum_filter1d(level, round(2 * LAG_S / HOP_S)) > loudest - FAINT_DB, per_hop, 0)
@@ -214,8 +214,9 @@ def _sound(heard: _Heard, start: int, stop: int, noise_db: float, longest_s: flo
     high = min(max(top - HIGH_DB, noise_db + 3), top - 8)
     low = min(max(top - (LOW_DB if undisturbed else HIDDEN_DB), noise_db), high)
     loud = first + np.flatnonzero(level[first:last] > high)
-    begin = min(int(loud[0]), start)
-    end = max(int(loud[-1]) + 1, stop - round(LAG_S / HOP_S), begin + 1)
+    sure = start + np.flatnonzero(heard.speech[start:stop] >= SURE * heard.speech.max())
+    begin = min(int(loud[0]), int(sure[0]))
+    end = max(int(loud[-1]) + 1, int(sure[-1]) + 1 - round(LAG_S / HOP_S), begin + 1)
     runs = _runs(level > max(top - HIGH_DB, noise_db + CLEAR_DB))
     for a, b in [*reversed(runs), *runs]:
         near = max(a - end, begin - b) <= NEXT_S / HOP_S
