@@ -22,8 +22,8 @@ def without_rumble(audio: Audio, rate: int) -> Audio:
     """Return float32 [samples] without offset and what lies below `LOWEST_HZ`; nothing moves in time."""
     centred = audio.astype(np.float64) - np.median(audio)
     sections = butter(4, LOWEST_HZ, "high", fs=rate, output="sos")
-    high = sosfiltfilt(sections, centred, padlen=min(rate // 10, len(audio) - 1))
-    return high.astype(np.float32)
+    high: Audio = sosfiltfilt(sections, centred, padlen=min(rate // 10, len(audio) - 1)).astype(np.float32)
+    return high
 
 
 def without_noise(audio: Audio, rate: int) -> Audio:
@@ -38,5 +38,6 @@ def without_noise(audio: Audio, rate: int) -> Audio:
     # smoothed, so that no band of the noise stands out by chance
     smooth = uniform_filter(power, 3) + 1e-20
     gain = np.sqrt(np.maximum(1 - MORE * noise / smooth, LEAST**2))
-    _, clean = istft(bands * gain, rate, nperseg=frame, noverlap=frame * 3 // 4)
-    return clean[: len(audio)].astype(np.float32)
+    _, cleaned = istft(bands * gain, rate, nperseg=frame, noverlap=frame * 3 // 4)
+    clean: Audio = cleaned[: len(audio)].astype(np.float32)
+    return clean

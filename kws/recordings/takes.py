@@ -1,5 +1,7 @@
 """Whether two sounds are one word, said twice."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +11,9 @@ HOP_S, FRAME_S = 0.01, 0.032
 N_BANDS, LOWEST_HZ, HIGHEST_HZ = 20, 150, 3800
 """Bands as wide as hearing makes them, within what a telephone lets through."""
 RANGE_DB = 50
-FARTHEST_DB = 3.8
-"""Mean distance along the best path. Of words that one speaker said twice four fifths are nearer, of different
-words by one speaker a tenth (English digits over the telephone, Arabic commands)."""
+FARTHEST_DB = 3.4
+"""Mean distance along the best path. Two thirds of the words that one speaker said twice are nearer, and one in
+thirty of different words by one speaker (English digits over the telephone, Arabic commands)."""
 LONGER = 1.8
 """Times the shorter one; whoever says a word again says it about as fast."""
 
@@ -40,9 +42,10 @@ def _bands(audio: Audio, rate: int) -> NDArray[np.float64]:
     n, hop = round(FRAME_S * rate), round(HOP_S * rate)
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(audio, n // 2), n)[::hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(n))) ** 2
-    mel = np.linspace(*(2595 * np.log10(1 + hertz / 700) for hertz in (LOWEST_HZ, HIGHEST_HZ)), N_BANDS + 1)
-    edges = np.round(700 * (10 ** (mel / 2595) - 1) / rate * n).astype(int)
-    bands = [power[:, a : max(b, a + 1)].mean(axis=1) for a, b in zip(edges, edges[1:], strict=False)]
+    low, high = np.log1p(LOWEST_HZ / 700), np.log1p(HIGHEST_HZ / 700)  # even steps of the mel scale
+    edges = np.round(700 * np.expm1(np.linspace(low, high, N_BANDS + 1)) / rate * n).astype(int)
+    bands = [power[:, a : max(b, a + 1)].mean(axis=1) for a, b in pairwise(edges)]
     level = 10 * np.log10(np.stack(bands, axis=1) + 1e-12)
-    heard: NDArray[np.float64] = np.maximum(level, level.max() - RANGE_DB)
-    return heard - heard.mean()
+    heard = np.maximum(level, level.max() - RANGE_DB)
+    about: NDArray[np.float64] = heard - heard.mean()
+    return about
