@@ -35,6 +35,8 @@ EARLY_S, LATE_S = 0.1, 0.02
 """How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
 LAG_S = 0.1
 """Likeness falls by so much later than the word ends, at most."""
+NOISE = 0.9
+"""Share of the hops without speech that are no louder than the noise"""
 HIGH_DB, LOW_DB, HIDDEN_DB = 25, 35, 31
 """Under the loudest moment of a word: what lies less far below is speech; where its onsets and decays end;
 and where they do in a recording in which something else is to be heard."""
@@ -133,10 +135,7 @@ def find_word(audio: Audio, rate: int, longest_s: float) -> slice:
 def word_of(path: Path, audio: Audio, rate: int, longest_s: float) -> slice:
     """Return what `find_word` does of a recording that is used in any case; what is doubtful is warned of."""
     finding, word = _search(audio, rate, longest_s)
-    doubts = list(finding.doubts)
-    if len(finding.takes) > 1:
-        doubts.append(f"holds {len(finding.takes)} takes, of which the loudest is used")
-    for doubt in doubts:
+    for doubt in finding.doubts:
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
     return word
 
@@ -164,6 +163,11 @@ def _search(audio: Audio, rate: int, longest_s: float) -> tuple[Finding, slice]:
         for take in takes
         if take.pause_s
     ]
+    if len(takes) > 1:
+        times = ", ".join(_at(take, rate) for take in takes)
+        doubts.append(
+            f"said {len(takes)} times, at {times}; each is a word of its own, so cut out what is not"
+        )
     if sureness < DOUBTFUL:
         doubts.append(f"the word at {_at(word, rate)} sounds little like speech; listen to it")
     if word_dbfs - noise_dbfs < CLEAR_DB:
@@ -201,7 +205,7 @@ def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
         for start, stop in _runs(heard.speech >= heard.threshold)
         if heard.speech[start:stop].max() >= SURE * heard.speech.max()
     ]
-    noise_db = float(np.quantile(heard.level_db[heard.silent], 0.9))
+    noise_db = float(np.quantile(heard.level_db[heard.silent], NOISE))
     sounds = [
         _sound(heard, group[0][0], group[-1][1], noise_db, longest_s)
         for group in _split(runs, round(GAP_S / HOP_S))
