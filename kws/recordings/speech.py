@@ -18,8 +18,10 @@ CHUNK_S = CHUNK / RATE
 LEAD = 16 * CHUNK
 """Faint noise before the recording: the network needs a moment before it knows a word that comes first."""
 FAINT = np.float32(1e-3)
-LOUD, LIMIT = 0.1, np.float32(0.5)
-"""RMS of words as the network hears them, because it takes what is quiet for noise, and the peak of all."""
+LIMIT = np.float32(0.5)
+"""Peak that what is louder comes near to, as the network hears it"""
+LOUD = 0.1
+"""RMS of words that the network is sure of: it takes what is quiet for noise."""
 WORD, SYLLABLE = 9, 4
 """Chunks of a short word, and of its loudest part."""
 DROP = 0.3
@@ -28,24 +30,30 @@ DROP = 0.3
 
 def likeness(audio: Audio, rate: int) -> NDArray[np.float32]:
     """Return the probability of speech in float32 [samples] without offset: one of 0..1 for each 32 ms."""
-    heard: Audio = audio if rate == RATE else soxr.resample(audio, rate, RATE)
+    heard = _resampled(audio, rate)
     n = -(-len(heard) // CHUNK)
     padded = FAINT * np.random.default_rng(0).standard_normal(LEAD + n * CHUNK, np.float32)
-    padded[LEAD : LEAD + len(heard)] += LIMIT * np.tanh(heard * (_gain(heard, n) / LIMIT))
+    padded[LEAD : LEAD + len(heard)] += LIMIT * np.tanh(heard / LIMIT)
     chunks = np.lib.stride_tricks.sliding_window_view(np.pad(padded, (CONTEXT, 0)), CONTEXT + CHUNK)[::CHUNK]
     memory = np.zeros((1, 1, 128), np.float32)
-    values: NDArray[np.float32] = _network().run(
-        ["speech_probs"], {"input": chunks, "h": memory, "c": memory}
-    )[0]
+    inputs = {"input": chunks, "h": memory, "c": memory}
+    values: NDArray[np.float32] = _network().run(["speech_probs"], inputs)[0]
     return values.ravel()[LEAD // CHUNK :]
 
 
-def _gain(audio: Audio, n: int) -> np.float32:
-    """Return the factor that makes the sound that is loudest for as long as a word LOUD."""
-    whole = np.pad(audio, (0, n * CHUNK - len(audio))).reshape(n, CHUNK)
-    rms = np.sort(np.sqrt(np.mean(whole**2, axis=1)))[::-1]
+def as_loud_as_words(audio: Audio, rate: int) -> Audio:
+    """Return float32 [samples] at the level at which what is loudest for as long as a word is LOUD."""
+    heard = _resampled(audio, rate)
+    n = -(-len(heard) // CHUNK)
+    chunks = np.pad(heard, (0, n * CHUNK - len(heard))).reshape(n, CHUNK)
+    rms = np.sort(np.sqrt(np.mean(chunks**2, axis=1)))[::-1]
     loudest = max(float(rms[min(n, WORD) - 1]), DROP * float(rms[min(n, SYLLABLE) - 1]), 1e-6)
-    return np.float32(LOUD / loudest)
+    return audio * np.float32(LOUD / loudest)
+
+
+def _resampled(audio: Audio, rate: int) -> Audio:
+    resampled: Audio = audio if rate == RATE else soxr.resample(audio, rate, RATE)
+    return resampled
 
 
 @cache

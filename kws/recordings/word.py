@@ -14,7 +14,7 @@ from scipy.ndimage import maximum_filter1d, median_filter
 
 from kws.common.types import Audio
 from kws.recordings.cleaning import without_noise, without_rumble
-from kws.recordings.speech import CHUNK_S, likeness
+from kws.recordings.speech import CHUNK_S, as_loud_as_words, likeness
 from kws.recordings.takes import alike
 
 Run = tuple[int, int]
@@ -29,12 +29,14 @@ SPEECH, SURE = 0.7, 0.85
 """Likeness from which on a moment belongs to speech, and that a sound reaches somewhere if it is speech."""
 FAINT_DB = 25
 """So far below the loudest speech there is none."""
-LITTLE, DOUBTFUL = 0.25, 0.5
-"""Where nothing in a recording is as much like speech, there is none in it, or none for sure."""
+LITTLE, DOUBTFUL = 0.5, 0.75
+"""Where the likeliest sound, heard with its noise, is less like speech, there is none, or none for sure."""
 EARLY_S, LATE_S = 0.1, 0.02
 """How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
 LAG_S = 0.1
 """Likeness falls by so much later than the word ends, at most."""
+NOISE = 0.9
+"""Share of the hops without speech that are no louder than the noise"""
 HIGH_DB, LOW_DB, HIDDEN_DB = 25, 35, 31
 """Under the loudest moment of a word: what lies less far below is speech; where its onsets and decays end;
 and where they do in a recording in which something else is to be heard."""
@@ -49,8 +51,8 @@ PART = 0.15
 """A sound with a smaller share of all that is like speech is a scrap of it."""
 NEAR_DB = 12
 """What is like speech and no more than this quieter than the word could be meant as well."""
-CLEAR_DB = 8
-"""Noise nearer to the word than this makes it doubtful."""
+CLEAR_DB, HIDDEN_BY_DB = 8, 2
+"""Noise nearer to the word than this makes it doubtful, and a sound that stands out less is none."""
 TOO_NEAR_DB = 12
 """Noise nearer to the loudest sound than this hides that it is speech."""
 
@@ -73,14 +75,17 @@ class Finding:
 class _Heard:
     """A recording as it is listened to."""
 
+    plain: Audio
+    """without what lies below a voice"""
     clean: Audio
+    """and without noise"""
     rate: int
     raw_db: NDArray[np.float64]
     """level of each hop"""
     plain_db: NDArray[np.float64]
-    """the same without what lies below a voice"""
+    """of `plain`"""
     level_db: NDArray[np.float64]
-    """and without noise"""
+    """of `clean`"""
     speech: NDArray[np.float32]
     """likeness to speech of each hop, 0..1"""
 
@@ -130,10 +135,7 @@ def find_word(audio: Audio, rate: int, longest_s: float) -> slice:
 def word_of(path: Path, audio: Audio, rate: int, longest_s: float) -> slice:
     """Return what `find_word` does of a recording that is used in any case; what is doubtful is warned of."""
     finding, word = _search(audio, rate, longest_s)
-    doubts = list(finding.doubts)
-    if len(finding.takes) > 1:
-        doubts.append(f"holds {len(finding.takes)} takes, of which the loudest is used")
-    for doubt in doubts:
+    for doubt in finding.doubts:
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
     return word
 
@@ -144,7 +146,8 @@ def _search(audio: Audio, rate: int, longest_s: float) -> tuple[Finding, slice]:
     sounds = _phrases(_sounds(heard, longest_s), heard, longest_s)
     word = max(sounds, key=lambda sound: sound.weight)
     noise_dbfs, word_dbfs = float(np.median(heard.plain_db[heard.silent])), _rms_db(heard, word.span)
-    if heard.speech.max() < LITTLE:
+    sureness = _sureness(heard, word.span)
+    if sureness < LITTLE or word_dbfs < noise_dbfs + HIDDEN_BY_DB:
         return Finding((), (_cause(heard, noise_dbfs),), word_dbfs, noise_dbfs), word.span
     rivals = [s for s in sounds if s is not word and s.level_db >= word.level_db - NEAR_DB]
     again = [s for s in rivals if alike(heard.clean[word.span], heard.clean[s.span], rate)]
@@ -160,7 +163,12 @@ def _search(audio: Audio, rate: int, longest_s: float) -> tuple[Finding, slice]:
         for take in takes
         if take.pause_s
     ]
-    if heard.speech.max() < DOUBTFUL:
+    if len(takes) > 1:
+        times = ", ".join(_at(take, rate) for take in takes)
+        doubts.append(
+            f"said {len(takes)} times, at {times}; each is a word of its own, so cut out what is not"
+        )
+    if sureness < DOUBTFUL:
         doubts.append(f"the word at {_at(word, rate)} sounds little like speech; listen to it")
     if word_dbfs - noise_dbfs < CLEAR_DB:
         doubts.append(
@@ -174,13 +182,20 @@ def _listen(audio: Audio, rate: int) -> _Heard:
     plain = without_rumble(audio, rate)
     clean = without_noise(plain, rate)
     level = _level_db(clean, rate)
-    chunks = likeness(clean, rate)
+    chunks = likeness(as_loud_as_words(clean, rate), rate)
     chunk = ((np.arange(len(level)) + 0.5) * HOP_S / CHUNK_S).astype(int)
     per_hop = chunks[np.minimum(chunk, len(chunks) - 1)]
     # what is left of noise may be like speech, however faint it is
     loudest = median_filter(level, 5, mode="nearest")[per_hop >= SPEECH * per_hop.max() ** 2].max()
     per_hop = np.where(maximum_filter1d(level, round(2 * LAG_S / HOP_S)) > loudest - FAINT_DB, per_hop, 0)
-    return _Heard(clean, rate, _level_db(audio, rate), _level_db(plain, rate), level, per_hop)
+    return _Heard(plain, clean, rate, _level_db(audio, rate), _level_db(plain, rate), level, per_hop)
+
+
+def _sureness(heard: _Heard, span: slice) -> float:
+    """Say how much like speech a sound is with its noise: what is left of noise may be like it alone."""
+    sound = heard.plain * np.float32(0.3 / max(1e-6, float(np.abs(heard.plain[span]).max())))
+    first, last = (int(at / heard.rate / CHUNK_S) for at in (span.start, span.stop + LAG_S * heard.rate))
+    return float(likeness(sound, heard.rate)[first : last + 1].max())
 
 
 def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
@@ -190,7 +205,7 @@ def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
         for start, stop in _runs(heard.speech >= heard.threshold)
         if heard.speech[start:stop].max() >= SURE * heard.speech.max()
     ]
-    noise_db = float(np.quantile(heard.level_db[heard.silent], 0.9))
+    noise_db = float(np.quantile(heard.level_db[heard.silent], NOISE))
     sounds = [
         _sound(heard, group[0][0], group[-1][1], noise_db, longest_s)
         for group in _split(runs, round(GAP_S / HOP_S))
@@ -263,9 +278,9 @@ def _phrases(sounds: list[_Sound], heard: _Heard, longest_s: float) -> list[_Sou
 
 def _cause(heard: _Heard, noise_dbfs: float) -> str:
     """Say why nothing was found: what is loudest cannot be told from noise, or is no speech."""
-    level = median_filter(heard.plain_db, 20, mode="nearest")
+    level = heard.plain_db
     loudest = int(level.argmax())
-    start, stop = (max(0, loudest - 10) * HOP_S, min(len(level), loudest + 10) * HOP_S)
+    start, stop = max(0, loudest - 5) * HOP_S, min(len(level), loudest + 6) * HOP_S
     over = float(level.max()) - noise_dbfs
     if over < TOO_NEAR_DB:
         return (
