@@ -3,20 +3,19 @@
 import warnings
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kws.augment.splits import VAL
 from kws.common.files import write_json, write_table
-from kws.detector import Averages, DetectorSpec, write_spec
+from kws.detector import DetectorSpec, write_spec
 from kws.evaluation.answers import Answers, of_head, of_model
 from kws.evaluation.events import Outcome
+from kws.evaluation.heard import drawn
 from kws.evaluation.recordings import find_near_misses, find_words, read_features
 from kws.evaluation.spotting import Spotting, evaluate_streams
 from kws.evaluation.streams import Stream, read_streams
 from kws.evaluation.summary import summarise_near_misses, summarise_words
-from kws.evaluation.sweep import Heard
 from kws.params.sections import EncoderModel
 from kws.params.whole import Params, load_params
 from kws.runtime.inference import accuracy
@@ -32,18 +31,20 @@ def main() -> None:
     params = load_params(paths.PARAMS)
     folder, of, rules = Path(params.data.eval), (params.labels, params.background), params.detector.rules
     words, near_misses = find_words(folder, *of), find_near_misses(folder, *of)
-    own = Path(params.data.streams)
-    streams = [*read_streams(paths.STREAMS, *of), *read_streams(own, *of, "recordings")]
+    streams = read_streams(paths.STREAMS, *of)
+    streams += read_streams(Path(params.data.streams), *of, "recordings")
+    val = dataset(params, VAL)
     if isinstance(params.model, EncoderModel):
-        val = dataset(params, VAL, paths.heard)
-        batches = (directions[:, 0] for directions, _ in val.batches(256))
-        answers = of_head(paths.ONNX, batches, paths.HEARD_EVAL, streams, params.stream.seed)
+        heard, seed = dataset(params, VAL, paths.heard), params.stream.seed
+        chosen = drawn(len(val), seed, VAL)
+        clips = val.take(chosen)[0], heard.take(chosen)[0][:, 0]
+        batches = (directions[:, 0] for directions, _ in heard.batches(256))
+        answers = of_head(paths.ONNX, batches, clips, paths.HEARD_EVAL, streams, seed)
     else:
-        val = dataset(params, VAL)
         batches = (features for features, _ in val.batches(256))
-        clips = [read_features(folder, part, params.features) for part in (words, near_misses)]
-        answers = of_model(paths.ONNX, batches, clips, streams, params.features, rules.hop_ms)
-    scores: dict[str, Any] = {"same_source": {"accuracy": accuracy(answers.val, val.labels)}}
+        sets = [read_features(folder, part, params.features) for part in (words, near_misses)]
+        answers = of_model(paths.ONNX, batches, sets, streams, params.features, rules.hop_ms)
+    scores = {"same_source": {"accuracy": accuracy(answers.val, val.labels)}}
     if len(words):
         scores["words"] = summarise_words(answers.words, words, params.labels)
     if len(near_misses):
@@ -70,10 +71,9 @@ def _streams(params: Params, streams: list[Stream], answers: Answers) -> Spottin
         where = f"{params.data.eval} and {params.data.streams}"
         warnings.warn(f"{where}: no stream, so every threshold is {FALLBACK}", stacklevel=1)
         return Spotting(np.full(len(params.keywords), FALLBACK))
-    rules, target, columns = params.detector.rules, params.detector.target_fa_per_hour, params.columns
-    averages = [Averages(rules, len(columns)).push(p[:, columns]) for _, p in answers.streams]
-    heard = [Heard(s, a, x.spoken) for (s, _), a, x in zip(answers.streams, averages, streams, strict=True)]
-    return evaluate_streams(streams, heard, params.keywords, rules, params.features.clip_s, target)
+    rules, target = params.detector.rules, params.detector.target_fa_per_hour
+    averages = answers.averages(streams, rules, params.columns)
+    return evaluate_streams(streams, averages, params.keywords, rules, params.features.clip_s, target)
 
 
 if __name__ == "__main__":

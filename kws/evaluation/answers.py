@@ -8,10 +8,12 @@ import numpy as np
 import onnx
 
 from kws.common.types import Directions, Features, Logits
+from kws.detector import Averages, Rules
 from kws.evaluation import heard
 from kws.evaluation.halves import head_of
 from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
+from kws.evaluation.sweep import Heard
 from kws.features.logmel import FrontEnd
 from kws.runtime.inference import Classifier
 
@@ -24,6 +26,13 @@ class Answers:
     words: Logits
     near_misses: Logits
     streams: list[tuple[float, Logits]]
+
+    def averages(self, streams: list[Stream], rules: Rules, columns: list[int]) -> list[Heard]:
+        """Return what thresholds are compared with in each stream; `columns` are those of the keywords."""
+        return [
+            Heard(seconds, Averages(rules, len(columns)).push(scores[:, columns]), stream.spoken)
+            for (seconds, scores), stream in zip(self.streams, streams, strict=True)
+        ]
 
 
 def of_model(
@@ -44,13 +53,21 @@ def of_model(
     )
 
 
-def of_head(path: Path, val: Iterable[Directions], folder: Path, streams: list[Stream], seed: int) -> Answers:
+def of_head(
+    path: Path,
+    val: Iterable[Directions],
+    val_drawn: heard.Drawn,
+    folder: Path,
+    streams: list[Stream],
+    seed: int,
+) -> Answers:
     """Let a model's head answer to what its encoder has heard, which `folder` holds of the evaluation.
 
-    Raises UserError where the whole model answers otherwise to the windows that `seed` draws.
+    Raises UserError where the whole model answers otherwise to the windows that `seed` draws there, or to
+    the validation clips `val_drawn`.
     """
     model, head = Classifier(path), Classifier(head_of(onnx.load(path)).SerializeToString())
-    heard.compare(folder, model, head, seed)
+    heard.compare(model, head, [val_drawn, *heard.read_drawn(folder, seed)])
     return Answers(
         np.concatenate([head.logits(batch) for batch in val]),
         head.logits(heard.directions(folder / heard.WORDS)),

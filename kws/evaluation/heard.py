@@ -32,6 +32,9 @@ EACH = 100
 AGREE = 1e-5
 """Largest difference of a probability between a whole model and its head on what the encoder heard."""
 
+Drawn = tuple[Features, Directions]
+"""Windows that were drawn, float32 [n, 1, frames, n_mels], and what they sound like."""
+
 
 def open_encoder(path: Path) -> Classifier | None:
     """Load what hears; None for a network that starts from nothing, for which there is no graph."""
@@ -74,22 +77,32 @@ def directions(path: Path) -> Directions:
     return np.asarray(map_array(path, np.float32, 2))  # no `memmap`: its rows are slow to take
 
 
-def compare(folder: Path, model: Classifier, head: Classifier, seed: int) -> float:
-    """Return by how much a probability of a drawn window differs at most, between a model and its head.
+def drawn(n: int, seed: int, name: str) -> Indices:
+    """Return which of the n windows of a set are drawn, ascending: one of EACH, rounded up."""
+    return np.sort(rng(seed, f"drawn {name}", 0).permutation(n)[: -(-n // EACH)])
+
+
+def read_drawn(folder: Path, seed: int) -> Iterator[Drawn]:
+    """Yield the drawn windows of each set."""
+    for path in sorted(folder.glob(f"*{DRAWN}")):
+        name = path.name.removesuffix(DRAWN)
+        heard = directions(folder / f"{name}.npy")
+        yield map_array(path, np.float32, 4), heard[drawn(len(heard), seed, name)]
+
+
+def compare(model: Classifier, head: Classifier, windows: Iterable[Drawn]) -> float:
+    """Return by how much a probability of these windows differs at most, between a model and its head.
 
     Raises UserError where that is more than AGREE: what the head says would then not be what the model does.
     """
     largest = 0.0
-    for path in sorted(folder.glob(f"*{DRAWN}")):
-        name = path.name.removesuffix(DRAWN)
-        own = directions(folder / f"{name}.npy")
-        by_head = softmax(head.logits(own[_drawn(len(own), seed, name)]))
-        whole = softmax(model.logits(map_array(path, np.float32, 4)))
-        largest = max(largest, float(np.abs(by_head - whole).max(initial=0)))
+    for features, heard in windows:
+        apart = np.abs(softmax(model.logits(features)) - softmax(head.logits(heard)))
+        largest = max(largest, float(apart.max(initial=0)))
     if not largest <= AGREE:
         raise UserError(
             f"models/kws.onnx: its probabilities differ by {largest:.2g} from those of its head on what"
-            f" models/encoder.onnx heard, expected {AGREE:g} at most; run `dvc repro -f encoder onnx`"
+            f" the encoder heard, expected {AGREE:g} at most; run `dvc repro -f train encoder`"
         )
     return largest
 
@@ -106,20 +119,15 @@ def _probabilities(head: Classifier, path: Path) -> Logits:
 
 def _write(out: Path, encoder: Classifier, blocks: Iterable[Features], n: int, seed: int) -> None:
     """Write the directions of n windows, and the features of those that are drawn."""
-    drawn, kept = _drawn(n, seed, out.stem), [np.empty((0, 1, 0, 0), np.float32)]
+    chosen, kept = drawn(n, seed, out.stem), [np.empty((0, 1, 0, 0), np.float32)]
 
     def passing() -> Iterator[Features]:
         first = 0
         for block in blocks:
-            inside = drawn[(first <= drawn) & (drawn < first + len(block))]
+            inside = chosen[(first <= chosen) & (chosen < first + len(block))]
             kept.append(block[inside - first])
             first += len(block)
             yield block
 
     write_array(out, (n, encoder.n_labels), np.float32, in_threads(encoder.logits, passing()))
-    write_array(out.with_name(out.stem + DRAWN), (len(drawn), *kept[-1].shape[1:]), np.float32, kept)
-
-
-def _drawn(n: int, seed: int, name: str) -> Indices:
-    """Return which of the n windows of a set are drawn, ascending: one of EACH, rounded up."""
-    return np.sort(rng(seed, f"drawn {name}", 0).permutation(n)[: -(-n // EACH)])
+    write_array(out.with_name(out.stem + DRAWN), (len(chosen), *kept[-1].shape[1:]), np.float32, kept)
