@@ -15,7 +15,6 @@ Overrides, such as experiment=smoke, are those of the changes and the queue. Wha
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -167,14 +166,14 @@ def changes(overrides: list[str]) -> None:
     """Report a first run, a run of nothing, and one of each kind of change."""
     with cloned() as clone:
         params = clone.compose(overrides)
-        seeds, voice = clone.folder / params.data.seeds, sorted((clone.folder / "data/voices").iterdir())[0]
-        keyword, *_ = params.keywords
+        seeds, keyword = clone.folder / params.data.seeds, params.keywords[0]
         report_case("first", clone, lambda: clone.dvc("repro"))
         clone.commit()
         nothing(clone)
 
-        (recording,) = (seeds / keyword).iterdir()
-        shutil.copy(voice / f"{keyword}.wav", recording)
+        recording = next((seeds / keyword).iterdir())
+        spoken, rate = soundfile.read(recording)
+        soundfile.write(recording, spoken / 2, rate)
         report_case("recording", clone, lambda: clone.dvc("repro"))
         clone.restore()
 
@@ -187,9 +186,8 @@ def changes(overrides: list[str]) -> None:
             report_case(name, clone, lambda words=words: clone.dvc("exp", "run", *words))
             clone.restore()
 
-        backwards, rate = soundfile.read(recording)
         (seeds / "BACKWARDS").mkdir()
-        soundfile.write(seeds / "BACKWARDS/word.wav", backwards[::-1], rate)
+        soundfile.write(seeds / "BACKWARDS/word.wav", spoken[::-1], rate)
         labels = f"labels=[{','.join([*params.labels, 'BACKWARDS'])}]"
         clone.commit()
         others = [override for override in overrides if not override.startswith("labels=")]
