@@ -35,19 +35,7 @@ def wrong(indices: range) -> None:
     raise UserError(f"block {indices.start} is wrong")
 
 
-@pytest.fixture(params=["fork", "spawn"])
-def method(request, monkeypatch, tmp_path):
-    """Workers as copies, as in a stage, and as new interpreters, as where there are threads or no fork."""
-    monkeypatch.setenv("KWS_WORKERS", "2")
-    one = tmp_path / "task"
-    (one / "1").mkdir(parents=True)
-    monkeypatch.setattr(parallel, "THREADS", one if request.param == "fork" else tmp_path / "none")
-    if request.param == "fork" and len(list(Path("/proc/self/task").iterdir())) > 1:
-        pytest.skip("other tests have started threads in this process")
-    return request.param
-
-
-def test_results_come_in_order_from_several_processes(method):
+def in_order() -> None:
     found = list(map_blocks(squares, 200, 5))
     assert [value for _, block in found for value in block] == [index**2 for index in range(200)]
     pids = {pid for pid, _ in found}
@@ -55,20 +43,39 @@ def test_results_come_in_order_from_several_processes(method):
     assert len(pids) <= 2
 
 
-def test_new_interpreters_are_not_started_for_a_handful(monkeypatch, tmp_path):
-    monkeypatch.setattr(parallel, "THREADS", tmp_path / "none")
-    monkeypatch.setenv("KWS_WORKERS", "4")
-    assert {pid for pid, _ in map_blocks(squares, 7, 1)} == {os.getpid()}
-
-
-def test_a_worker_that_the_system_kills_is_one_line(method):
+def killed() -> None:
     with pytest.raises(UserError, match=r"a worker was killed, .* set KWS_WORKERS=1"):
         list(map_blocks(die, 32, 1))
 
 
-def test_what_a_worker_raises_is_raised_here(method):
+def raised() -> None:
     with pytest.raises(UserError, match="block 0 is wrong"):
         list(map_blocks(wrong, 32, 1))
+
+
+PROMISES = [in_order, killed, raised]
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_workers_that_are_copies_keep_the_order_and_tell_what_went_wrong(promise):
+    call = PROGRAM.format(paths=[str(HERE.parents[1]), str(HERE)], call=f"{promise.__name__}()")
+    environment = os.environ | {"KWS_WORKERS": "2", "OPENBLAS_NUM_THREADS": "1"}
+    checked = f"import kws.common.parallel as p; assert p._has_one_thread(); {call}"
+    done = subprocess.run([sys.executable, "-c", checked], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_workers_that_are_new_interpreters_do_the_same(promise, monkeypatch, tmp_path):
+    monkeypatch.setenv("KWS_WORKERS", "2")
+    monkeypatch.setattr(parallel, "THREADS", tmp_path / "none")
+    promise()
+
+
+def test_new_interpreters_are_not_started_for_a_handful(monkeypatch, tmp_path):
+    monkeypatch.setattr(parallel, "THREADS", tmp_path / "none")
+    monkeypatch.setenv("KWS_WORKERS", "4")
+    assert {pid for pid, _ in map_blocks(squares, 7, 1)} == {os.getpid()}
 
 
 def alive(pid: int) -> bool:
