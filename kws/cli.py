@@ -117,9 +117,7 @@ def new(
 
     folders = find_folders(folder, background)
     if not folders.whole:
-        raise UserError(
-            f"{folder}: holds recordings and no folders; put those of a word into {folder}/<WORD>/"
-        )
+        raise UserError(f"{folder}: holds no folders; put the recordings of a word into {folder}/<WORD>/")
     if not show(folders, load_params(Path("params.yaml")).features):
         raise UserError("nothing was written; mend the errors above, and run it again")
     text = making.experiment(folders, folder, Path())

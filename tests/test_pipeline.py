@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 from hashlib import sha256
 
@@ -153,5 +154,7 @@ def test_a_human_voice_works_as_recorded(clone):
     folder = real("human_es")
     output = call(clone, "dvc", "exp", "run", *FEW, "-S", f"data.seeds={folder}")
     assert output.count("has the same content as") == 2
-    assert f"warning: {folder}/REPETIR/000_repetir.wav: its word takes 1.71 s" in output
+    assert re.search(
+        rf"warning: {folder}/REPETIR/000_repetir.wav: its word at 0\.\d s takes 1\.\d\d s", output
+    )
     assert metrics(clone)["words"]["n"] == 20

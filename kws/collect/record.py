@@ -14,8 +14,8 @@ from rich.text import Text
 from kws.collect.keys import ENTER, Keys
 from kws.collect.loudspeaker import play, silence
 from kws.collect.places import Place
-from kws.collect.screen import View
-from kws.collect.takes import BLOCK_S, Take, background_take, is_over, word_take
+from kws.collect.take import BLOCK_S, Take, background_take, is_over, word_take
+from kws.collect.view import View
 from kws.common.errors import UserError
 from kws.common.files import write_new
 from kws.common.terminal import plain

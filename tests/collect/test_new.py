@@ -166,9 +166,7 @@ def test_a_name_that_hydra_would_read_otherwise_is_refused(project, monkeypatch,
 
 def test_the_recordings_of_one_word_are_no_experiment(project, monkeypatch, capsys):
     said = fails(monkeypatch, capsys, "new", "my/seeds/ON")
-    assert said.endswith(
-        "my/seeds/ON: holds no folders; put the recordings of a word into my/seeds/ON/<WORD>/"
-    )
+    assert said.endswith("ON: holds no folders; put the recordings of a word into my/seeds/ON/<WORD>/")
 
 
 def test_nothing_is_written_where_it_would_not_compose(project, monkeypatch, capsys):

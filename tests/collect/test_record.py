@@ -124,9 +124,9 @@ def test_a_word_is_asked_for_heard_played_and_kept(tmp_path, sounds, rate, chann
         assert (info.samplerate, info.channels, info.subtype) == (rate, 1, "PCM_16")
         if "FONDO" not in name:
             audio, _ = soundfile.read(tmp_path / "my" / name)
-            assert likeness(audio, rate, sounds / "repetir.wav") > 0.95
+            assert likeness(audio, rate, sounds / "repetir.wav") > 0.9
     audio, own = soundfile.read(tmp_path / "played.wav")
-    assert likeness(audio.mean(axis=1), own, sounds / "repetir.wav") > 0.95
+    assert likeness(audio.mean(axis=1), own, sounds / "repetir.wav") > 0.9
 
 
 def test_a_second_take_lies_beside_the_first_and_what_is_clipped_is_not_kept_by_enter(tmp_path, sounds):

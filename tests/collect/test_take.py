@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from conftest import RATE
 from kws.collect.places import Place
-from kws.collect.screen import MUTED
-from kws.collect.takes import BLOCK_S, QUIET_S, background_take, is_over, word_take
+from kws.collect.take import BLOCK_S, QUIET_S, background_take, is_over, word_take
+from kws.collect.view import MUTED
 
 OWN = 44100
 QUIET = [-60.0] * 20

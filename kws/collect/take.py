@@ -8,7 +8,7 @@ import soxr
 from rich.text import Text
 
 from kws.collect.places import Place
-from kws.collect.screen import MUTED, Kept
+from kws.collect.view import MUTED, Kept
 from kws.common.types import Audio
 from kws.features.logmel import FrontEnd
 from kws.recordings.audio import CLIPPED, FULL, SILENCE, WORD_LENGTH, WORD_S

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from kws.collect.screen import KEPT, MUTED, Kept, View
+from kws.collect.view import KEPT, MUTED, Kept, View
 
 ROWS = 19
 """A terminal has 24, and other programs may say something above the picture."""
