@@ -39,13 +39,13 @@ def lines(checked: Checked, rate: int, width: int) -> Iterator[tuple[str, State]
 
 
 def told(checked: Checked, width: int) -> Iterator[tuple[str, State]]:
-    """Yield what is to be said below the table, `width` characters at most."""
+    """Yield what is to be said below the table; notes and errors take a line each, however long."""
     for line in checked.others:
         yield from ((part, "ok") for part in _wrapped(line, width, ""))
     for line in checked.notes:
-        yield from ((part, "doubtful") for part in _wrapped(f"note: {line}", width, "  "))
+        yield plain(f"note: {line}"), "doubtful"  # in one line: it may hold a command to be copied
     for line in checked.errors:
-        yield from ((part, "unusable") for part in _wrapped(f"error: {line}", width, "  "))
+        yield plain(f"error: {line}"), "unusable"
 
 
 def summary(checked: Checked) -> str:
