@@ -390,14 +390,14 @@ SCENES: dict[str, Callable[[Random, Word, list[Word], Noises], Scene]] = {
 }
 
 
-def scenes(half: int) -> Iterator[tuple[str, Scene]]:
+def scenes(half: int, seed: int = 0) -> Iterator[tuple[str, Scene]]:
     """Yield each kind of scene with each word of one half, at one level after the other."""
     some = words()[half::2]
     noises = Noises(half, some)
     for kind, make in SCENES.items():
         for index, word in enumerate(some):
             for peak_dbfs in PEAKS_DBFS:
-                random = np.random.default_rng([half, index, len(kind), ord(kind[0]), -peak_dbfs])
+                random = np.random.default_rng([seed, half, index, len(kind), ord(kind[0]), -peak_dbfs])
                 others = [w for w in some if w.voice != word.voice and w.text != word.text]
                 made = make(random, word, others, noises)
                 # the word at its level, and what is louder clips

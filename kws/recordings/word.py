@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, median_filter
 
 from kws.common.types import Audio
 from kws.recordings.cleaning import without_noise, without_rumble
@@ -35,8 +34,8 @@ EARLY_S, LATE_S = 0.1, 0.02
 """How much sooner a word may begin, and later end, than its likeness to speech rises and falls."""
 LAG_S = 0.1
 """Likeness falls by so much later than the word ends, at most."""
-NOISE = 0.9
-"""Share of the hops without speech that are no louder than the noise"""
+NOISE, BESIDE_S = 0.9, 0.6
+"""Share of the hops without speech, so near to a sound, that are no louder than the noise."""
 HIGH_DB, LOW_DB, HIDDEN_DB = 25, 35, 31
 """Under the loudest moment of a word: what lies less far below is speech; where its onsets and decays end;
 and where they do in a recording in which something else is to be heard."""
@@ -186,8 +185,8 @@ def _listen(audio: Audio, rate: int) -> _Heard:
     chunk = ((np.arange(len(level)) + 0.5) * HOP_S / CHUNK_S).astype(int)
     per_hop = chunks[np.minimum(chunk, len(chunks) - 1)]
     # what is left of noise may be like speech, however faint it is
-    loudest = median_filter(level, 5, mode="nearest")[per_hop >= SPEECH * per_hop.max() ** 2].max()
-    per_hop = np.where(maximum_filter1d(level, round(2 * LAG_S / HOP_S)) > loudest - FAINT_DB, per_hop, 0)
+    loudest = np.median(_around(level, 2), axis=1)[per_hop >= SPEECH * per_hop.max() ** 2].max()
+    per_hop = np.where(_around(level, round(LAG_S / HOP_S)).max(axis=1) > loudest - FAINT_DB, per_hop, 0)
     return _Heard(plain, clean, rate, _level_db(audio, rate), _level_db(plain, rate), level, per_hop)
 
 
@@ -205,16 +204,13 @@ def _sounds(heard: _Heard, longest_s: float) -> list[_Sound]:
         for start, stop in _runs(heard.speech >= heard.threshold)
         if heard.speech[start:stop].max() >= SURE * heard.speech.max()
     ]
-    noise_db = float(np.quantile(heard.level_db[heard.silent], NOISE))
-    sounds = [
-        _sound(heard, group[0][0], group[-1][1], noise_db, longest_s)
-        for group in _split(runs, round(GAP_S / HOP_S))
-    ]
+    groups = _split(runs, round(GAP_S / HOP_S))
+    sounds = [_sound(heard, group[0][0], group[-1][1], longest_s) for group in groups]
     most = max(sound.amount for sound in sounds)
     return [sound for sound in sounds if sound.amount >= PART * most]
 
 
-def _sound(heard: _Heard, start: int, stop: int, noise_db: float, longest_s: float) -> _Sound:
+def _sound(heard: _Heard, start: int, stop: int, longest_s: float) -> _Sound:
     """Return the sound whose likeness to speech rises at one hop and falls at another, with its own edges.
 
     The high threshold lies 25 dB under its loudest moment, or 3 dB over the noise where that is higher; the
@@ -226,6 +222,9 @@ def _sound(heard: _Heard, start: int, stop: int, noise_db: float, longest_s: flo
     undisturbed = heard.raw_db[heard.silent].max() < heard.raw_db[first:last].max() - LOW_DB
     level = heard.raw_db if undisturbed else heard.level_db
     top = float(level[first:last].max())
+    beside = slice(max(0, start - round(BESIDE_S / HOP_S)), stop + round(BESIDE_S / HOP_S))
+    noise = heard.level_db[beside][heard.silent[beside]]
+    noise_db = float(np.quantile(noise if len(noise) >= 20 else heard.level_db[heard.silent], NOISE))
     high = min(max(top - HIGH_DB, noise_db + 3), top - 8)
     low = min(max(top - (LOW_DB if undisturbed else HIDDEN_DB), noise_db), high)
     loud = first + np.flatnonzero(level[first:last] > high)
@@ -314,6 +313,11 @@ def _level_db(audio: Audio, rate: int) -> NDArray[np.float64]:
     smooth = np.convolve(power, [0.25, 0.5, 0.25], mode="same") if n >= 3 else power
     level: NDArray[np.float64] = 10 * np.log10(smooth + 1e-10)
     return level
+
+
+def _around(level: NDArray[np.float64], hops: int) -> NDArray[np.float64]:
+    """Return each hop with so many before and behind it: [hops, 2 * hops + 1]."""
+    return np.lib.stride_tricks.sliding_window_view(np.pad(level, hops, mode="edge"), 2 * hops + 1)
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[Run]:
