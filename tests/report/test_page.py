@@ -33,6 +33,7 @@ from kws.report.page import Results, render, specs
 from kws.report.sounds import Wrong, changes, clock, listen, read_outcomes, worst
 from kws.report.vega import vega
 from stages import augment, hard, paths, report
+from stages import vega as vega_stage
 
 PIPELINE = (ROOT / "dvc.yaml").read_text()
 STREAM = {
@@ -203,6 +204,7 @@ def test_the_drawing_has_every_stage_and_every_edge():
     assert {box.stage.name: box.stage.each for box in drawing.boxes if box.stage.each} == {
         "augment": "label",
         "logmel": "label",
+        "hear": "label",
         "compile": "target",
         "benchmark": "target",
     }
@@ -386,7 +388,7 @@ def test_what_was_not_measured_is_left_out():
 )
 def test_only_a_stream_with_hits_is_called_that_with_most(kinds, which):
     rows = [{"stream": "a.wav", "time": float(t), "SALIR": 0.1} for t in range(1, 4)]
-    page = render(bare(timeline=rows, outcomes=[outcome(kind, 0.6) for kind in kinds]))
+    page = render(bare(timeline=rows, outcomes=[outcome(kind, 0.6) for kind in kinds]), vega())
     assert f"{which}, <code>a.wav</code>" in page
 
 
@@ -491,6 +493,7 @@ def project(tmp_path_factory):
             augment.main(label)
         hard.main()
         measured(params)
+        vega_stage.main()
         report.main()
     return folder
 
