@@ -40,7 +40,7 @@ def test_a_clear_recording_is_ok_and_its_word_is_known(tmp_path, word):
     [
         ({"peak": 0.007, "noise": 2e-5}, "its peak is -43 dBFS; come nearer"),
         ({"peak": 8}, "of its samples are clipped"),
-        ({"peak": 0.3, "noise": 0.1}, "dB below the word"),
+        ({"peak": 0.3, "noise": 0.03}, "dB below the word"),
     ],
     ids=["quiet", "clipped", "noisy"],
 )
@@ -51,6 +51,12 @@ def test_what_is_doubtful_says_why_and_what_to_do(tmp_path, word, change, says):
     assert any(says in reason for reason in found.reasons), found.reasons
     assert not any("a.wav" in reason for reason in found.reasons), "the file is named once, before them"
     assert len(found.reasons) == len(set(found.reasons))
+
+
+def test_noise_that_hides_the_word_is_named_as_the_cause(tmp_path, word):
+    found = judged(tmp_path, scene(word, noise=0.1))
+    assert (found.state, found.words) == ("unusable", ())
+    assert "dB below the loudest sound" in found.reasons[0]
 
 
 def test_clipping_is_seen_in_the_file_and_not_only_after_resampling(tmp_path, word):
