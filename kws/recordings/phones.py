@@ -1,4 +1,4 @@
-"""What phones and browsers record and libsndfile cannot read: PyAV decodes it, if it is there."""
+"""What libsndfile cannot read or tell, as what phones and browsers record: PyAV can, if it is there."""
 
 import os
 from collections.abc import Callable
@@ -131,6 +131,19 @@ def decode(
     beyond = done - round(promised * rate)
     pcm.write((last[:-beyond] if promised and 0 < beyond < len(last) else last).tobytes())
     return rate, channels
+
+
+def flac_frames(path: Path) -> int:
+    """Return how many samples of a channel a FLAC holds, whatever its header says; 0 without PyAV."""
+    try:
+        import av
+    except ImportError:
+        return 0
+    try:
+        with av.open(path, "r", format="flac", metadata_errors="ignore") as opened:
+            return sum(packet.duration or 0 for packet in opened.demux())
+    except av.FFmpegError:
+        return 0
 
 
 def _promised(opened: Any, stream: Any) -> float:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kws.common.errors import UserError
 from kws.common.types import Audio, Pcm
-from kws.recordings.phones import decode, look
+from kws.recordings.phones import decode, flac_frames, look
 
 FORMATS = "WAV, FLAC, OGG, MP3, M4A or another sound file"
 """What can be read, in words."""
@@ -51,6 +51,9 @@ _SHORTER = re.compile(
 """What libsndfile logs of samples that a file has too few of: bytes that it promises, and that there are."""
 _COUNTED = "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "SVX", "FLAC", "OGG"
 """Formats whose headers count their samples."""
+BEHIND = 0.01
+"""Share of the samples beyond which bytes behind those that a WAV counts are more of them: programs leave tags
+and padding there."""
 _CHUNKS = 100
 """More than any program writes behind the samples of a WAV."""
 
@@ -109,8 +112,8 @@ def mono_blocks(file: soundfile.SoundFile, path: Path, frames: int) -> Iterator[
 
     Channels are averaged, unless one of them speaks and the average would lose it: then it is taken alone.
     Floats beyond -1..1 are scaled down, with a warning. All that can be read is yielded before UserError is
-    raised for a file that is empty, broken, shorter than its header promises or cut off, or holds NaN or
-    infinity.
+    raised for a file that is empty, broken, shorter or longer than its header promises or cut off, or holds
+    NaN or infinity.
     """
     scale = _scale(file, path) if file.subtype in ("FLOAT", "DOUBLE") else 1.0
     blocks, few = _blocks(file, path, frames, scale), max(1, AHEAD // file.channels)
@@ -185,9 +188,13 @@ def _are_chunks(content: mmap.mmap, at: int) -> bool:
     for _ in range(_CHUNKS):
         if not re.fullmatch(rb"[ -~]{4}", content[at : at + 4]):
             break
-        length = int.from_bytes(content[at + 4 : at + 8], "little")
-        at += 8 + length + length % 2
+        at = _next_chunk(content, at)
     return at >= len(content)
+
+
+def _next_chunk(content: mmap.mmap, at: int) -> int:
+    length = int.from_bytes(content[at + 4 : at + 8], "little")
+    return at + 8 + length + length % 2
 
 
 def _scale(file: soundfile.SoundFile, path: Path) -> float:
@@ -220,6 +227,9 @@ def _blocks(file: soundfile.SoundFile, path: Path, frames: int, scale: float) ->
         yield samples if scale == 1 else samples / np.float32(scale)
     if missing := _missing(file, path, done):
         raise UserError(f"{path}: ends at {done / file.samplerate:.2f} s, {missing}; copy it again")
+    if _goes_on(file, path, done):
+        at = f"{done / file.samplerate:.2f} s"
+        raise UserError(f"{path}: goes on after the {at} that its header promises; copy or export it again")
     if not done:
         raise UserError(f"{path}: is empty; record it again")
 
@@ -289,6 +299,23 @@ def _missing(file: soundfile.SoundFile, path: Path, frames: int) -> str | None:
     if file.format in _COUNTED and frames < promised:
         return f"its header promises {promised / file.samplerate:.2f} s"
     return _ogg_missing(path) if file.format == "OGG" else None
+
+
+def _goes_on(file: soundfile.SoundFile, path: Path, frames: int) -> bool:
+    """Say whether there is sound behind the `frames` that the header of a WAV or FLAC counts."""
+    if file.format == "FLAC":
+        return flac_frames(path) > frames
+    if file.format not in ("WAV", "WAVEX"):
+        return False
+    with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = 12
+        while content[at : at + 4] not in (b"data", b""):
+            at = _next_chunk(content, at)
+        promised = int.from_bytes(content[at + 4 : at + 8], "little")
+        behind = _next_chunk(content, at)
+        if not promised or promised in UNKNOWN_BYTES or _are_chunks(content, behind):
+            return False
+        return len(content) - behind > BEHIND * promised and any(content[behind:])
 
 
 def _ogg_missing(path: Path) -> str | None:

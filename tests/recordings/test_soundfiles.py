@@ -79,6 +79,36 @@ def test_a_wav_that_nobody_closed_is_read(tmp_path, word, riff, data):
     assert path.read_bytes() == content, "the file stays as it is"
 
 
+def halved(content, form):
+    """Return a WAV or FLAC whose header counts half of its samples."""
+    whole = bytearray(content)
+    if form == "FLAC":
+        at = content.index(b"fLaC") + 18  # STREAMINFO: 36 bits of samples, behind the rate and the channels
+        fields = int.from_bytes(whole[at : at + 8], "big")
+        n = fields & (2**36 - 1)
+        whole[at : at + 8] = (fields - n + n // 2).to_bytes(8, "big")
+    else:
+        at = content.index(b"data") + 4
+        whole[at : at + 4] = (int.from_bytes(whole[at : at + 4], "little") // 4 * 2).to_bytes(4, "little")
+    return bytes(whole)
+
+
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "FLAC"])
+def test_a_header_that_hides_a_part_of_the_sound_is_refused(tmp_path, word, form):
+    path = tmp_path / "a.wav"
+    path.write_bytes(halved(coded(form, "PCM_16", word), form))
+    seconds = rf"{len(word) // 2 / RATE:.2f} s"
+    with pytest.raises(UserError, match=rf"a\.wav: goes on after the {seconds} that its header promises; copy"):
+        read_audio(path, RATE)
+
+
+@pytest.mark.parametrize("behind", [bytes(4000), b"TAG" + bytes(61), b"LIST\4\0\0\0INFO"])
+def test_tags_and_padding_behind_the_samples_are_none(tmp_path, word, behind):
+    path = tmp_path / "a.wav"
+    path.write_bytes(coded("WAV", "PCM_16", word) + behind)
+    assert len(read_audio(path, RATE)) == len(word)
+
+
 @pytest.mark.parametrize("behind", [b"", b"LIST\4\0\0\0INFO", b"id3 \6\0\0\0abcdefLIST\4\0\0\0INFO"])
 def test_an_empty_wav_is_empty_whatever_else_it_tells(tmp_path, behind):
     path = tmp_path / "a.wav"
