@@ -4,10 +4,11 @@ import warnings
 from pathlib import Path
 
 from kws.common.files import replacing
-from kws.evaluation.heard import NEAR_MISSES, WORDS, hear_clips, hear_streams, open_encoder
+from kws.evaluation.heard import NEAR_MISSES, WORDS, hear_clips, hear_streams
 from kws.evaluation.recordings import find_near_misses, find_words, read_features
 from kws.evaluation.streams import read_streams
 from kws.params.whole import load_params
+from kws.runtime.inference import open_encoder
 from stages import paths, run
 
 

@@ -28,9 +28,13 @@ settings.register_profile("kws", deadline=None)  # no test depends on how fast a
 settings.load_profile("kws")
 
 
+FIRST = "test_pipeline", "test_readme", "test_reruns"
+"""The longest files, so that no worker is left alone with one; DVC keeps what the first makes for the last."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: item.path.stem not in ("test_pipeline", "test_reruns"))
+    """Sort the tests, FIRST before all others."""
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session")

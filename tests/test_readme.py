@@ -19,7 +19,7 @@ from dvc.cli.parser import get_main_parser
 from dvc.utils.hydra import get_hydra_sweeps
 from ruamel.yaml import YAML
 
-from clones import call, copy_project
+from clones import call, make_clone
 from conftest import ROOT, SEEDS
 from kws.cli import cli
 from kws.params.compose import compose
@@ -195,7 +195,7 @@ def small() -> list[str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    return copy_project(tmp_path_factory.mktemp("clone"))
+    return make_clone(tmp_path_factory)
 
 
 def queue(clone: Path, *command: str) -> tuple[str, str]:

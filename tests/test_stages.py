@@ -445,7 +445,8 @@ def interrupted(project, stage, once, **environment):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
     )
     deadline = time.monotonic() + 60
-    while not once() and done.poll() is None and time.monotonic() < deadline:
+    while not once():
+        assert done.poll() is None and time.monotonic() < deadline, "never caught at work"
         time.sleep(0.01)
     os.killpg(done.pid, signal.SIGINT)
     return done.communicate(timeout=60)[1], done.returncode
@@ -456,7 +457,7 @@ def interrupted(project, stage, once, **environment):
 def test_ctrl_c_is_one_line_and_status_130(project, workers):
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(re.sub("per_class: .*", "per_class: 100000", text))
-    clips = project / "data/clips/SALIR.partial/clips.npy"
+    clips = project / "data/clips/SALIR.partial/SALIR/clips.npy"
     begun = lambda: clips.is_file() and clips.stat().st_size > 5_000_000  # noqa: E731
     said, status = interrupted(project, "augment", begun, KWS_WORKERS=workers)
     assert (said, status) == ("error: interrupted; run it again to go on\n", 130)

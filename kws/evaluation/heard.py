@@ -36,11 +36,6 @@ Drawn = tuple[Features, Directions]
 """Windows that were drawn, float32 [n, 1, frames, n_mels], and what they sound like."""
 
 
-def open_encoder(path: Path) -> Classifier | None:
-    """Load what hears; None for a network that starts from nothing, for which there is no graph."""
-    return Classifier(path) if path.stat().st_size else None
-
-
 def hear_clips(out: Path, encoder: Classifier, features: Features, seed: int) -> None:
     """Write what the clips of a set, float32 [n, 1, frames, n_mels], sound like."""
     _write(out, encoder, np.split(features, range(BLOCK, len(features), BLOCK)), len(features), seed)

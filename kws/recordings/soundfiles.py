@@ -52,8 +52,8 @@ _SHORTER = re.compile(
 _COUNTED = "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "SVX", "FLAC", "OGG"
 """Formats whose headers count their samples."""
 BEHIND = 0.01
-"""Share of the samples beyond which bytes behind those that a WAV counts are more of them: programs leave tags
-and padding there."""
+"""Share of the samples above which bytes behind those that a WAV counts are more of them: programs leave
+tags and padding there."""
 _CHUNKS = 100
 """More than any program writes behind the samples of a WAV."""
 

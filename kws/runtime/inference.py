@@ -52,6 +52,11 @@ class Classifier:
         return logits
 
 
+def open_encoder(path: Path) -> Classifier | None:
+    """Load what hears: features to directions; None for a network that starts from nothing, an empty file."""
+    return Classifier(path) if path.stat().st_size else None
+
+
 def accuracy(logits: Logits, actual: Labels) -> float:
     """Return the share of rows whose largest logit is the actual label's."""
     return float(np.mean(logits.argmax(axis=1) == actual))

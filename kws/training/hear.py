@@ -3,37 +3,26 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from kws.common.arrays import map_array, write_array
 from kws.common.parallel import in_threads
 from kws.common.types import Directions
 from kws.features.logmel import FrontEnd
-from kws.models.encoder import EMBEDDING, Encoder
-from kws.training.checkpoint import Checkpoint
+from kws.runtime.inference import Classifier
 
-BATCH = 32
-"""Clips that are heard together, always as many: a lone one is summed in another order, and more take memory
-that the system is slow to give."""
+BATCH = 64
+"""Clips that a thread hears before it takes others."""
 
 
-def hear_shard(weights: Checkpoint, features: Path, out: Path, front_end: FrontEnd) -> None:
-    """Write what a shard of features, [clips, frames, n_mels], sounds like: float32 [clips, EMBEDDING].
+def hear_shard(encoder: Classifier, features: Path, out: Path, front_end: FrontEnd) -> None:
+    """Write what a shard of features, [clips, frames, n_mels], sounds like: float32 [clips, embedding].
 
-    A clip gives the same bits beside any others, and on any number of cores: each hears batches of its own.
+    A clip is heard alone: it gives the same bits beside any others, and on any number of cores.
     """
-    torch.set_num_threads(1)
-    encoder = weights.network()
-    assert isinstance(encoder, Encoder)
     n = len(map_array(features, front_end.dtype, 3))
 
     def batch(start: int) -> Directions:
-        clips = np.zeros((BATCH, 1, front_end.n_frames, front_end.n_mels), np.float32)
         shard = map_array(features, front_end.dtype, 3)  # anew: pages read stay until it is closed
-        stop = min(start + BATCH, n)
-        clips[: stop - start, 0] = shard[start:stop]
-        with torch.inference_mode():
-            heard: Directions = encoder.embedding(torch.from_numpy(clips)).numpy()
-        return heard[: stop - start]
+        return encoder.logits(shard[start : start + BATCH, None])
 
-    write_array(out, (n, EMBEDDING), np.float32, in_threads(batch, range(0, n, BATCH)))
+    write_array(out, (n, encoder.n_labels), np.float32, in_threads(batch, range(0, n, BATCH)))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.adam import adam
 
 from kws.common.files import replacing
 from kws.models.encoder import Encoder
@@ -40,7 +41,7 @@ def fit_prototypes(
     """
     place_prototypes(network, train, background)
     head, cost = prototypes_alone(network), Cost(cfg, train.labels, background)
-    optimiser = torch.optim.AdamW(head.parameters(), cfg.lr, weight_decay=cfg.weight_decay, fused=True)
+    optimiser = Adam(head, cfg.weight_decay)
     best, batches = Best(cfg), Batches(train, cfg.batch_size, seed)
     if resume and readable(resume):
         _restore(resume, best, head, optimiser)
@@ -60,25 +61,65 @@ def fit_prototypes(
     return Fit(best.weights, best.rows)
 
 
+class Adam:
+    """AdamW of Loshchilov and Hutter (arXiv:1711.05101) with torch's defaults, to the bit as torch's own.
+
+    That one loads torch's compiler, which takes longer than the whole training.
+    """
+
+    def __init__(self, network: nn.Module, weight_decay: float) -> None:
+        """Start at zero for each parameter that is trained."""
+        self.weight_decay = weight_decay
+        self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.means, self.squares = ([torch.zeros_like(p) for p in self.trained] for _ in range(2))
+        self.steps = [torch.zeros(()) for _ in self.trained]
+
+    def step(self, lr: float) -> None:
+        """Change the parameters by their gradients, and forget these."""
+        with torch.no_grad():
+            adam(
+                self.trained,
+                [parameter.grad for parameter in self.trained if parameter.grad is not None],
+                self.means,
+                self.squares,
+                [],
+                self.steps,
+                fused=True,
+                decoupled_weight_decay=True,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=lr,
+                weight_decay=self.weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
+        for parameter in self.trained:
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """Return what is kept from one step to the next."""
+        return {"means": self.means, "squares": self.squares, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
+        """Go on from where another one was."""
+        self.means, self.squares, self.steps = state["means"], state["squares"], state["steps"]
+
+
 Seen = tuple[Tensor, Tensor]
 """The loss of a batch, and for each of its clips whether it was right, float32 [n]."""
 
 
-def _steps(
-    head: nn.Module, cost: Cost, optimiser: torch.optim.Optimizer, batches: Batches, cfg: Train
-) -> Iterator[Seen]:
+def _steps(head: nn.Module, cost: Cost, optimiser: Adam, batches: Batches, cfg: Train) -> Iterator[Seen]:
     """Take one step a batch."""
     n = len(batches)
     for step, (directions, labels) in enumerate(batches, (batches.epoch - 1) * n):
-        for group in optimiser.param_groups:
-            group["lr"] = cfg.lr * factor(step, cfg.epochs * n, cfg)
         logits = head(directions)
         loss = cost(logits, labels)
-        optimiser.zero_grad()
         loss.backward()
         if cfg.clip_norm:
             clip_grad_norm_(head.parameters(), cfg.clip_norm)
-        optimiser.step()
+        optimiser.step(cfg.lr * factor(step, cfg.epochs * n, cfg))
         yield loss.detach(), _right(logits, labels)
 
 
@@ -103,11 +144,11 @@ def _mean(seen: Iterator[Seen]) -> tuple[float, float]:
     return round(float(loss / batches), 6), round(float(right / clips), 6)
 
 
-def _state(best: Best, head: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+def _state(best: Best, head: nn.Module, optimiser: Adam) -> dict[str, Any]:
     return {"best": best.state_dict(), "head": head.state_dict(), "optimiser": optimiser.state_dict()}
 
 
-def _restore(path: Path, best: Best, head: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def _restore(path: Path, best: Best, head: nn.Module, optimiser: Adam) -> None:
     state = torch.load(path, map_location="cpu", weights_only=True)
     best.load_state_dict(state["best"])
     head.load_state_dict(state["head"])

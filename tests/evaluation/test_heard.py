@@ -93,11 +93,6 @@ def test_a_model_with_another_encoder_than_was_heard_with_is_refused(folder, mod
         heard.compare(*changed(model, encoder_of), windows)
 
 
-def test_without_an_encoder_there_is_no_graph(tmp_path):
-    (tmp_path / "encoder.onnx").touch()
-    assert heard.open_encoder(tmp_path / "encoder.onnx") is None
-
-
 def test_what_was_heard_of_other_streams_is_refused(folder, model, streams):
     head = Classifier(head_of(model).SerializeToString())
     with pytest.raises(UserError, match="was made of other streams; run `dvc repro`"):

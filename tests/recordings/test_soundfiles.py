@@ -98,7 +98,9 @@ def test_a_header_that_hides_a_part_of_the_sound_is_refused(tmp_path, word, form
     path = tmp_path / "a.wav"
     path.write_bytes(halved(coded(form, "PCM_16", word), form))
     seconds = rf"{len(word) // 2 / RATE:.2f} s"
-    with pytest.raises(UserError, match=rf"a\.wav: goes on after the {seconds} that its header promises; copy"):
+    with pytest.raises(
+        UserError, match=rf"a\.wav: goes on after the {seconds} that its header promises; copy"
+    ):
         read_audio(path, RATE)
 
 

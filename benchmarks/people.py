@@ -1,0 +1,285 @@
+"""How well encoders know words of people: one recording a word by one of them, all others are to be heard.
+
+`python -m benchmarks.people FOLDER… --encoder FILE`: each folder holds `<word>/<speaker>[_take].*` or
+`<word>_<speaker>[_take].*`, or a bank: a table `*.csv` with `file,start,end,word,speaker` (and `set`).
+Nothing is augmented or trained: a clip is the word whose recording is nearest by cosine. Each speaker who
+said all words is the source once; where nobody did, recordings are drawn, each of another speaker.
+
+closed: which word is it. at_1, at_5: half of the words are keywords, drawn DRAWS times; the share of their
+clips that are right and nearer than all but 1 % or 5 % of the clips of other words. ten_at_1: the same from
+ten recordings by ten people. moved: cosine of a clip with itself, moved by up to 200 ms.
+
+An encoder is an `encoder.pt`, EfficientWord-Net's ONNX file, or two of them joined by `+`, which get half of
+the cosine each. `--half choose` takes every other speaker, to choose by, `--half report` the others. The
+baseline is the first encoder.
+"""
+
+import argparse
+import csv
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kws.common.types import Audio, Directions
+from kws.features.logmel import features
+from kws.models.encoder import Encoder
+from kws.params.whole import load_params
+from kws.recordings.audio import audio_files, read_audio
+from kws.recordings.word import find_word
+from kws.runtime.inference import cpu_session
+from kws.training.transfer import for_features, load_encoder
+from pretrain import wordnet
+
+ROOT = Path(__file__).parent.parent
+RATE, BATCH = 16000, 32
+LONGEST_S = 1.2
+SECONDS = 2.0
+"""Kept around the middle of a word, for encoders to take their clips from."""
+DRAWS, SOURCES, TEN = 6, 30, 10
+SHORT_S = 0.4
+"""A word whose recordings are no longer on average is a short one."""
+MOVES_MS = (-200, -100, 100, 200)
+HALVES = ("choose", "report")
+
+Hear = Callable[[Audio], Directions]
+"""float32 [clips, samples of SECONDS] to directions of length 1."""
+Source = list[NDArray[np.intp]]
+"""The clips that each word is known by."""
+
+
+@dataclass(frozen=True)
+class Set:
+    """Words of people, in clips."""
+
+    name: str
+    audio: Audio
+    """[clips, samples of SECONDS]"""
+    seconds: NDArray[np.float64]
+    """how long each word is"""
+    words: NDArray[np.intp]
+    speakers: NDArray[np.intp]
+
+    @property
+    def n_words(self) -> int:
+        """How many words there are."""
+        return int(self.words.max()) + 1
+
+
+def read_sets(folder: Path, half: str | None) -> list[Set]:
+    """Return the sets of a folder with at least two words and two speakers."""
+    tables = sorted(folder.glob("*.csv"))
+    rows: defaultdict[str, list[tuple[str, str, Audio]]] = defaultdict(list)
+    for name, word, speaker, audio in _banked(tables[0]) if tables else _files(folder):
+        rows[name].append((word, speaker, audio))
+    found = []
+    for name, clips in rows.items():
+        speakers = sorted({speaker for _, speaker, _ in clips})
+        kept = set(speakers[HALVES.index(half) :: 2] if half else speakers)
+        chosen = [clip for clip in clips if clip[1] in kept]
+        words = sorted({word for word, _, _ in chosen})
+        if len(words) > 1 and len(kept) > 1:
+            cut = [_cut(audio) for _, _, audio in chosen]
+            found.append(
+                Set(
+                    name,
+                    np.stack([clip for clip, _ in cut]),
+                    np.array([seconds for _, seconds in cut]),
+                    np.array([words.index(word) for word, _, _ in chosen]),
+                    np.array([speakers.index(speaker) for _, speaker, _ in chosen]),
+                )
+            )
+    return found
+
+
+def _banked(table: Path) -> Iterator[tuple[str, str, str, Audio]]:
+    """Yield set, word, speaker and sound of each row."""
+    banks: dict[str, Audio] = {}
+    with table.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            name = row["file"]
+            if name not in banks:
+                banks[name] = read_audio(table.parent / name, RATE)
+            span = slice(*(round(float(row[edge]) * RATE) for edge in ("start", "end")))
+            yield row.get("set", table.stem), row["word"], row["speaker"], banks[name][span]
+
+
+def _files(folder: Path) -> Iterator[tuple[str, str, str, Audio]]:
+    for path in audio_files(folder):
+        stem = path.stem if path.parent != folder else path.stem.partition("_")[2]
+        word = path.parent.name if path.parent != folder else path.stem.partition("_")[0]
+        yield folder.name, word, re.sub(r"_\d+$", "", stem), read_audio(path, RATE)
+
+
+def _cut(audio: Audio) -> tuple[Audio, float]:
+    """Return SECONDS around the middle of the word, and how long it is."""
+    word = find_word(audio, RATE, LONGEST_S)
+    n, middle = round(SECONDS * RATE), (word.start + word.stop) // 2
+    around = np.pad(audio, n // 2)[middle : middle + n]
+    return around, (word.stop - word.start) / RATE
+
+
+def encoder_of(paths: str) -> Hear:
+    """Return what hears as the files do that are joined by `+`."""
+    parts = [_one(Path(path)) for path in paths.split("+")]
+
+    def hear(audio: Audio) -> Directions:
+        joined = np.concatenate([part(audio) for part in parts], axis=1)
+        return joined / np.float32(np.sqrt(len(parts)))
+
+    return hear
+
+
+def _one(path: Path) -> Hear:
+    if path.suffix != ".pt":
+        session = cpu_session(path, threads=0)
+
+        def teacher(audio: Audio) -> Directions:
+            heard = wordnet.hear(session, middle(audio, wordnet.SAMPLES))
+            return unit(heard - heard.mean(axis=0))
+
+        return teacher
+    front_end = load_params(ROOT / "params.yaml").features
+    network = for_features(load_encoder(path), front_end).network().eval()
+    assert isinstance(network, Encoder)
+
+    def ours(audio: Audio) -> Directions:
+        clips = middle(audio, front_end.clip_samples)
+        heard = np.stack([features(clip, front_end) for clip in clips])[:, None]
+        with torch.inference_mode():
+            parts = [
+                network.embedding(torch.from_numpy(heard[i : i + BATCH])) for i in range(0, len(heard), BATCH)
+            ]
+        return unit(torch.cat(parts).numpy())
+
+    return ours
+
+
+def middle(audio: Audio, n: int) -> Audio:
+    """Return n samples around the middle of each clip."""
+    start = (audio.shape[1] - n) // 2
+    return audio[:, start : start + n]
+
+
+def unit(vectors: Directions) -> Directions:
+    """Return vectors of length 1."""
+    directions: Directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return directions
+
+
+def sources(data: Set) -> list[Source]:
+    """Return each speaker's first clip of each word, where somebody said all, or SOURCES draws."""
+    of = [
+        [np.flatnonzero((data.words == w) & (data.speakers == s)) for w in range(data.n_words)]
+        for s in np.unique(data.speakers)
+    ]
+    whole = [[clips[:1] for clips in words] for words in of if all(len(clips) for clips in words)]
+    return whole if len(whole) > 1 else list(drawn(data, 1))
+
+
+def drawn(data: Set, n: int) -> Iterator[Source]:
+    """Yield SOURCES draws of n clips of each word, no speaker twice in a word."""
+    for seed in range(SOURCES):
+        random = np.random.default_rng(seed)
+        source = []
+        for word in range(data.n_words):
+            clips = random.permutation(np.flatnonzero(data.words == word))
+            _, first = np.unique(data.speakers[clips], return_index=True)
+            source.append(clips[np.sort(first)[:n]])
+        yield source
+
+
+@dataclass(frozen=True)
+class Heard:
+    """From one source: shares of the clips of other speakers."""
+
+    closed: float
+    at_1: float
+    at_5: float
+
+
+def measure(data: Set, directions: Directions, source: Source, chosen: NDArray[np.bool_]) -> Heard:
+    """Return what of the `chosen` clips of other speakers is heard from a source."""
+    known = unit(np.stack([directions[clips].mean(axis=0) for clips in source]))
+    said = data.speakers[np.concatenate(source)]
+    tested = ~np.isin(data.speakers, said) & chosen
+    cosines, words = directions[tested] @ known.T, data.words[tested]
+    shares = np.array([_open_set(cosines, words, draw) for draw in range(DRAWS)]).mean(axis=0)
+    return Heard(float(np.mean(cosines.argmax(axis=1) == words)), *map(float, shares))
+
+
+def _open_set(cosines: Directions, words: NDArray[np.intp], draw: int) -> list[float]:
+    """Return the shares of keyword clips heard where 1 % and 5 % of other words' clips are."""
+    keywords = np.sort(np.random.default_rng(draw).permutation(cosines.shape[1])[: cosines.shape[1] // 2])
+    best, score = keywords[cosines[:, keywords].argmax(axis=1)], cosines[:, keywords].max(axis=1)
+    keyword = np.isin(words, keywords)
+    others = score[~keyword]
+    return [
+        float(np.mean((best == words)[keyword] & (score[keyword] > np.quantile(others, 1 - p))))
+        for p in (0.01, 0.05)
+    ]
+
+
+def moved(hear: Hear, audio: Audio) -> float:
+    """Return the mean cosine of clips with themselves, moved by each of MOVES_MS."""
+    here = hear(audio)
+    shifts = [round(ms * RATE / 1000) for ms in MOVES_MS]
+    return float(
+        np.mean([np.mean(np.sum(here * hear(np.roll(audio, shift, axis=1)), axis=1)) for shift in shifts])
+    )
+
+
+def figures(data: Set, hear: Hear) -> dict[str, float]:
+    """Return all that is printed of a set, by name."""
+    directions = hear(data.audio)
+    every = np.ones(len(data.words), bool)
+    mean_s = np.array([data.seconds[data.words == word].mean() for word in range(data.n_words)])
+    found: dict[str, float] = {}
+    heard = [measure(data, directions, source, every) for source in sources(data)]
+    for what in ("closed", "at_1", "at_5"):
+        values = [getattr(one, what) for one in heard]
+        found |= {what: np.mean(values), f"{what}_sd": np.std(values), f"{what}_worst": np.min(values)}
+    short = mean_s[data.words] <= SHORT_S
+    if short.any():
+        found["closed_short"] = np.mean([measure(data, directions, s, short).closed for s in sources(data)])
+    if len(np.unique(data.speakers)) > TEN + 1:
+        found["ten_at_1"] = np.mean([measure(data, directions, s, every).at_1 for s in drawn(data, TEN)])
+    found["moved"] = moved(hear, data.audio[:: max(1, len(data.audio) // 100)])
+    return {name: float(value) for name, value in found.items()}
+
+
+def main() -> None:
+    """Print one JSON object a line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT.parent / "shared/data/people/bench"])
+    parser.add_argument("--encoder", action="append", help="data/encoder/encoder.pt without one")
+    parser.add_argument("--half", choices=HALVES)
+    asked = parser.parse_args()
+    encoders = asked.encoder or [str(ROOT / "data/encoder/encoder.pt")]
+    sets = [data for folder in asked.folders if folder.is_dir() for data in read_sets(folder, asked.half)]
+    for data in sets:
+        baseline: dict[str, float] = {}
+        for encoder in encoders:
+            found = figures(data, encoder_of(encoder))
+            baseline = baseline or found
+            for what, value in found.items():
+                row = {"name": f"{data.name}_{what}", "value": round(value, 4), "unit": "share"}
+                ratio = round(value / baseline[what], 3) if baseline[what] else None
+                print(
+                    json.dumps(
+                        row | {"baseline": round(baseline[what], 4), "ratio": ratio, "encoder": encoder}
+                    ),
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
