@@ -41,8 +41,21 @@ def exp_run(clone: Path, *overrides: str) -> set[str]:
     return ran(call(clone, "dvc", "exp", "run", *overrides))
 
 
+def changed(clone: Path, *overrides: str) -> set[str]:
+    """The stages that these overrides change by themselves; what comes after them is DVC's to know."""
+    call(clone, "kws", "compose", *(word for word in overrides if word != "-S"))
+    stages = json.loads(call(clone, "dvc", "status", "--json"))
+    call(clone, "git", "checkout", "-q", "params.yaml")
+    return set(stages)
+
+
+def read(clone: Path, report: str) -> dict:
+    """One of the JSON files in reports/."""
+    return json.loads((clone / "reports" / report).read_text())
+
+
 def metrics(clone: Path) -> dict:
-    return json.loads((clone / "reports/metrics.json").read_text())
+    return read(clone, "metrics.json")
 
 
 def data_bytes(clone: Path) -> dict[str, str]:

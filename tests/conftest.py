@@ -29,7 +29,7 @@ settings.load_profile("kws")
 
 
 FIRST = "test_pipeline", "test_readme", "test_reruns"
-"""The longest files, so that no worker is left alone with one; DVC keeps what the first makes for the last."""
+"""The longest files, so that no worker is left alone with one; the last finds in DVC what the first made."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -198,16 +198,23 @@ def clone(tmp_path_factory):
     return make_clone(tmp_path_factory)
 
 
-def queue(clone: Path, *command: str) -> tuple[str, str]:
-    """Put an experiment into the queue and wait for it: its state and its log."""
-    name = re.search("'([a-z]+-[a-z]+)'", call(clone, *command).split("Queued experiment")[1])[1]
+def queue(clone: Path, *command: str) -> str:
+    """Put an experiment into the queue; its name."""
+    return re.search("'([a-z]+-[a-z]+)'", call(clone, *command).split("Queued experiment")[1])[1]
+
+
+def results(clone: Path, names: list[str]) -> list[tuple[str, str]]:
+    """Run what is queued and wait for it: the state of each and its log."""
     call(clone, "dvc", "queue", "start")
     for _ in range(600):
-        state = re.search(rf"{name} .*?(\w+)$", call(clone, "dvc", "queue", "status"), re.MULTILINE)[1]
-        if state not in ("Queued", "Running"):
+        table = call(clone, "dvc", "queue", "status")
+        states = [re.search(rf"{name} .*?(\w+)$", table, re.MULTILINE)[1] for name in names]
+        if not {"Queued", "Running"} & set(states):
             break
         time.sleep(0.5)
-    return state, call(clone, "dvc", "queue", "logs", name)
+    return [
+        (state, call(clone, "dvc", "queue", "logs", name)) for name, state in zip(names, states, strict=True)
+    ]
 
 
 def test_a_sweep_over_one_s_own_recordings_and_the_table_of_experiments(clone):
@@ -217,15 +224,14 @@ def test_a_sweep_over_one_s_own_recordings_and_the_table_of_experiments(clone):
     told = call(clone, *readme("kws", "new", "my"))
     one = [word.split(",")[0] for word in readme("dvc", "exp", "run", "--queue")]
     words = ("-S", "experiment=my", *small(), "augment@LUZ")
-    state, log = queue(clone, *one, *words)
-    assert (state, "my/seeds" in log) == ("Failed", True), log
     assert "-S experiment=my --copy-paths my" in (ROOT / "README.md").read_text()
     assert "--copy-paths my -S experiment=my" in told
-    state, log = queue(clone, *one, "--copy-paths", "my", *words)
-    assert state == "Success", log
+    queued = [queue(clone, *one, *words), queue(clone, *one, "--copy-paths", "my", *words)]
     call(clone, *re.search(r"git add .*my\.yaml", told)[0].split())
-    state, log = queue(clone, *one, *words)
-    assert state == "Success", log
+    queued.append(queue(clone, *one, *words))
+    (state, log), *others = results(clone, queued)
+    assert (state, "my/seeds" in log) == ("Failed", True), log
+    assert [state for state, _ in others] == ["Success", "Success"], others
     call(clone, *readme("dvc", "exp", "run", "-n", "smoke"), "rirs")
     table = call(clone, "env", "COLUMNS=120", *readme("dvc", "exp", "show"))
     assert "…" not in table
