@@ -251,28 +251,38 @@ def _sound(heard: _Heard, start: int, stop: int, longest_s: float) -> _Sound:
 
 
 def _phrases(sounds: list[_Sound], heard: _Heard, longest_s: float) -> list[_Sound]:
-    """Return the sounds, those joined that are said with a pause and are not the same word twice."""
+    """Return the sounds, those joined that are said with a pause and are not the same word twice.
+
+    What has no pause between its edges is one sound, whatever fell silent in it.
+    """
     joined = sounds[:1]
     for sound in sounds[1:]:
         before = joined[-1]
-        both = slice(before.span.start, sound.span.stop)
+        both = slice(min(before.span.start, sound.span.start), max(before.span.stop, sound.span.stop))
         pause_s = (sound.span.start - before.span.stop) / heard.rate + 2 * MARGIN_S
-        if (
-            pause_s <= PAUSE_S
-            and both.stop - both.start <= longest_s * heard.rate
-            and abs(before.level_db - sound.level_db) <= NEAR_DB
-            and not alike(heard.clean[before.span], heard.clean[sound.span], heard.rate)
+        longest = max(longest_s * heard.rate, _length(before.span), _length(sound.span))
+        if _length(both) <= longest and (
+            pause_s <= 0
+            or (
+                pause_s <= PAUSE_S
+                and abs(before.level_db - sound.level_db) <= NEAR_DB
+                and not alike(heard.clean[before.span], heard.clean[sound.span], heard.rate)
+            )
         ):
             joined[-1] = _Sound(
                 both,
                 before.amount + sound.amount,
                 max(before.level_db, sound.level_db),
                 max(before.weight, sound.weight),
-                max(before.pause_s, pause_s),
+                max(before.pause_s, pause_s, 0.0),
             )
         else:
             joined.append(sound)
     return joined
+
+
+def _length(span: slice) -> int:
+    return int(span.stop - span.start)
 
 
 def _cause(heard: _Heard, noise_dbfs: float) -> str:

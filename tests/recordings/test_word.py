@@ -265,3 +265,16 @@ def test_what_is_used_in_any_case_is_used_with_a_warning(tmp_path):
     audio = laid((1.0, at_peak(bump(np.random.default_rng(1)), 0.3)))
     with pytest.warns(UserWarning, match=r"a\.wav: nothing in it sounds like speech"):
         assert word_of(tmp_path / "a.wav", audio, RATE, 1.0) == find_word(audio, RATE, 1.0)
+
+
+@pytest.mark.parametrize("hertz", [300, 1000, 3000])
+def test_a_word_in_which_something_rings_is_not_said_twice(hertz):
+    """Either half of it reaches through the tone to the edges of the whole."""
+    said = read_audio(SEEDS / "SALIR/000_salir.wav", RATE)
+    half = len(said) // 2
+    tone = 0.3 * np.abs(said).max() * np.sin(2 * np.pi * hertz * np.arange(0.4 * RATE) / RATE)
+    whole = np.concatenate([said[:half], tone, said[half:]]) / np.abs(said).max() * 0.3
+    audio = 1e-3 * np.random.default_rng(0).standard_normal(4 * RATE)
+    audio[RATE : RATE + len(whole)] += whole
+    takes = search(audio.astype(np.float32), RATE, 1.5).takes
+    assert len(takes) == 1
