@@ -42,6 +42,8 @@ RATE, BATCH = 16000, 32
 LONGEST_S = 1.2
 SECONDS = 2.0
 """Kept around the middle of a word, for encoders to take their clips from."""
+FLOOR_DB = 60
+"""Noise lies so far under the peak of a word: no microphone is silent, as the ends of many a file are."""
 DRAWS, SOURCES, TEN = 6, 30, 10
 SHORT_S = 0.4
 """A word whose recordings are no longer on average is a short one."""
@@ -118,10 +120,11 @@ def _files(folder: Path) -> Iterator[tuple[str, str, str, Audio]]:
 
 
 def _cut(audio: Audio) -> tuple[Audio, float]:
-    """Return SECONDS around the middle of the word, and how long it is."""
+    """Return SECONDS around the middle of the word in faint noise, and how long the word is."""
     word = find_word(audio, RATE, LONGEST_S)
     n, middle = round(SECONDS * RATE), (word.start + word.stop) // 2
-    around = np.pad(audio, n // 2)[middle : middle + n]
+    noise = np.random.default_rng(0).standard_normal(n, np.float32) * np.abs(audio[word]).max()
+    around = np.pad(audio, n // 2)[middle : middle + n] + noise * np.float32(10 ** (-FLOOR_DB / 20))
     return around, (word.stop - word.start) / RATE
 
 

@@ -70,7 +70,9 @@ class Adam:
     def __init__(self, network: nn.Module, weight_decay: float) -> None:
         """Start at zero for each parameter that is trained."""
         self.weight_decay = weight_decay
-        self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.trained: list[Tensor] = [
+            parameter for parameter in network.parameters() if parameter.requires_grad
+        ]
         self.means, self.squares = ([torch.zeros_like(p) for p in self.trained] for _ in range(2))
         self.steps = [torch.zeros(()) for _ in self.trained]
 

@@ -1,0 +1,72 @@
+"""benchmarks/people.py: what is counted, on directions whose answer is known."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from benchmarks.people import SECONDS, Set, drawn, figures, measure, middle, read_sets, sources, unit
+from conftest import RATE, SEEDS
+from kws.recordings.audio import read_audio
+
+WORDS, SPEAKERS, TAKES = 6, 14, 2
+
+
+def a_set():
+    """Six words, two takes by fourteen speakers each; the audio of a clip holds only its number."""
+    table = np.array([(w, s, t) for w in range(WORDS) for s in range(SPEAKERS) for t in range(TAKES)])
+    audio = np.zeros((len(table), round(SECONDS * RATE)), np.float32)
+    audio[:, :] = np.arange(len(table))[:, None]
+    seconds = np.where(table[:, 0] == 0, 0.3, 0.8)
+    return Set("toy", audio, seconds, table[:, 0], table[:, 1])
+
+
+def known(noise):
+    """An encoder that hears which word a clip is, and as much noise."""
+    data, random = a_set(), np.random.default_rng(0)
+    vectors = np.eye(WORDS)[data.words] + noise * random.standard_normal((len(data.words), WORDS))
+    directions = unit(vectors.astype(np.float32))
+    return lambda audio: directions[audio[:, 0].astype(int)]
+
+
+def test_who_knows_all_words_hears_all():
+    found = figures(a_set(), known(0.0))
+    shares = {name: value for name, value in found.items() if not name.endswith("_sd")}
+    assert shares == pytest.approx(dict.fromkeys(shares, 1.0))
+    assert {"closed", "at_1", "at_5", "closed_short", "ten_at_1", "moved", "at_1_worst"} <= set(found)
+
+
+def test_who_knows_nothing_guesses():
+    found = figures(a_set(), known(100.0))
+    assert found["closed"] == pytest.approx(1 / WORDS, abs=0.07)
+    assert found["at_1"] < 0.1
+    assert found["at_1"] <= found["at_5"]
+
+
+def test_ten_recordings_know_more_than_one():
+    found = figures(a_set(), known(0.5))
+    assert found["at_1"] < found["ten_at_1"]
+
+
+def test_nobody_is_heard_who_was_recorded():
+    data = a_set()
+    directions = known(0.0)(data.audio)
+    own = sources(data)[0]
+    mine = data.speakers == data.speakers[own[0][0]]
+    assert measure(data, directions, own, ~mine) == measure(data, directions, own, np.ones(len(mine), bool))
+    for source in drawn(data, 10):
+        assert all(len(set(data.speakers[clips])) == len(clips) == 10 for clips in source)
+
+
+def test_both_layouts_are_read_and_the_halves_share_no_speaker(tmp_path):
+    for word, stem in (("UNO", "SALIR/000_salir"), ("DOS", "REPETIR/000_repetir")):
+        audio = read_audio(SEEDS / f"{stem}.wav", RATE)
+        for speaker in ("ana", "berta", "carla", "dora"):
+            (tmp_path / "a" / word).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "b").mkdir(exist_ok=True)
+            soundfile.write(tmp_path / "a" / word / f"{speaker}_2.wav", audio, RATE)
+            soundfile.write(tmp_path / "b" / f"{word}_{speaker}_2.wav", audio, RATE)
+    (a,), (b,) = read_sets(tmp_path / "a", None), read_sets(tmp_path / "b", None)
+    assert (a.n_words, len(set(a.speakers))) == (b.n_words, len(set(b.speakers))) == (2, 4)
+    halves = [read_sets(tmp_path / "a", half)[0] for half in ("choose", "report")]
+    assert not set(halves[0].speakers) & set(halves[1].speakers)
+    assert len(middle(a.audio, RATE)[0]) == RATE
