@@ -198,35 +198,24 @@ def drawn(data: Set, n: int) -> Iterator[Source]:
         yield source
 
 
-@dataclass(frozen=True)
-class Heard:
-    """From one source: shares of the clips of other speakers."""
-
-    closed: float
-    at_1: float
-    at_5: float
-
-
-def measure(data: Set, directions: Directions, source: Source, chosen: NDArray[np.bool_]) -> Heard:
-    """Return what of the `chosen` clips of other speakers is heard from a source."""
+def cosines(data: Set, directions: Directions, source: Source) -> tuple[Directions, NDArray[np.intp]]:
+    """Return which clips are by others than a source, and how near each of them is to each word."""
     known = unit(np.stack([directions[clips].mean(axis=0) for clips in source]))
-    said = data.speakers[np.concatenate(source)]
-    tested = ~np.isin(data.speakers, said) & chosen
-    cosines, words = directions[tested] @ known.T, data.words[tested]
-    shares = np.array([_open_set(cosines, words, draw) for draw in range(DRAWS)]).mean(axis=0)
-    return Heard(float(np.mean(cosines.argmax(axis=1) == words)), *map(float, shares))
+    others = np.flatnonzero(~np.isin(data.speakers, data.speakers[np.concatenate(source)]))
+    return directions[others] @ known.T, others
 
 
-def _open_set(cosines: Directions, words: NDArray[np.intp], draw: int) -> list[float]:
-    """Return the shares of keyword clips heard where 1 % and 5 % of other words' clips are."""
-    keywords = np.sort(np.random.default_rng(draw).permutation(cosines.shape[1])[: cosines.shape[1] // 2])
-    best, score = keywords[cosines[:, keywords].argmax(axis=1)], cosines[:, keywords].max(axis=1)
+def open_set(near: Directions, words: NDArray[np.intp], share: float) -> float:
+    """Return the share of keyword clips that are right, and nearer than all but so many of other words."""
+    return float(np.mean([_open_set(near, words, share, draw) for draw in range(DRAWS)]))
+
+
+def _open_set(near: Directions, words: NDArray[np.intp], share: float, draw: int) -> float:
+    keywords = np.sort(np.random.default_rng(draw).permutation(near.shape[1])[: near.shape[1] // 2])
+    best, score = keywords[near[:, keywords].argmax(axis=1)], near[:, keywords].max(axis=1)
     keyword = np.isin(words, keywords)
-    others = score[~keyword]
-    return [
-        float(np.mean((best == words)[keyword] & (score[keyword] > np.quantile(others, 1 - p))))
-        for p in (0.01, 0.05)
-    ]
+    least = np.quantile(score[~keyword], 1 - share)
+    return float(np.mean((best == words)[keyword] & (score[keyword] > least)))
 
 
 def moved(hear: Hear, audio: Audio) -> float:
@@ -241,18 +230,25 @@ def moved(hear: Hear, audio: Audio) -> float:
 def figures(data: Set, hear: Hear) -> dict[str, float]:
     """Return all that is printed of a set, by name."""
     directions = hear(data.audio)
-    every = np.ones(len(data.words), bool)
     mean_s = np.array([data.seconds[data.words == word].mean() for word in range(data.n_words)])
+    rows = []
+    for source in sources(data):
+        near, others = cosines(data, directions, source)
+        words = data.words[others]
+        right, short = near.argmax(axis=1) == words, mean_s[words] <= SHORT_S
+        row = {
+            "closed": np.mean(right),
+            "at_1": open_set(near, words, 0.01),
+            "at_5": open_set(near, words, 0.05),
+        }
+        rows.append(row | ({"closed_short": np.mean(right[short])} if short.any() else {}))
     found: dict[str, float] = {}
-    heard = [measure(data, directions, source, every) for source in sources(data)]
-    for what in ("closed", "at_1", "at_5"):
-        values = [getattr(one, what) for one in heard]
+    for what in rows[0]:
+        values = [row[what] for row in rows]
         found |= {what: np.mean(values), f"{what}_sd": np.std(values), f"{what}_worst": np.min(values)}
-    short = mean_s[data.words] <= SHORT_S
-    if short.any():
-        found["closed_short"] = np.mean([measure(data, directions, s, short).closed for s in sources(data)])
     if len(np.unique(data.speakers)) > TEN + 1:
-        found["ten_at_1"] = np.mean([measure(data, directions, s, every).at_1 for s in drawn(data, TEN)])
+        ten = (cosines(data, directions, source) for source in drawn(data, TEN))
+        found["ten_at_1"] = np.mean([open_set(near, data.words[others], 0.01) for near, others in ten])
     found["moved"] = moved(hear, data.audio[:: max(1, len(data.audio) // 100)])
     return {name: float(value) for name, value in found.items()}
 
