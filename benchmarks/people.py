@@ -187,14 +187,15 @@ def sources(data: Set) -> list[Source]:
 
 
 def drawn(data: Set, n: int) -> Iterator[Source]:
-    """Yield SOURCES draws of n clips of each word, no speaker twice in a word."""
+    """Yield SOURCES draws of n clips of each word, by the same speakers as far as they said it."""
     for seed in range(SOURCES):
         random = np.random.default_rng(seed)
+        turn = random.permutation(data.speakers.max() + 1)[data.speakers]
         source = []
         for word in range(data.n_words):
             clips = random.permutation(np.flatnonzero(data.words == word))
-            _, first = np.unique(data.speakers[clips], return_index=True)
-            source.append(clips[np.sort(first)[:n]])
+            _, first = np.unique(turn[clips], return_index=True)
+            source.append(clips[first[:n]])
         yield source
 
 
