@@ -138,11 +138,11 @@ def _read(path: Path, rate: int, limit: Limit) -> Audio:
 
 
 def is_copy(a: Audio, b: Audio) -> bool:
-    """Say whether two recordings are one take, whatever the file format, the channels or the level."""
+    """Say whether two recordings are one take, whatever the file format, the channels, the level or the sign."""
     if len(a) != len(b):
         return False
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return norm > 0 and float(np.dot(a, b)) / norm > 0.999
+    return norm > 0 and abs(float(np.dot(a, b))) / norm > 0.999
 
 
 def drop_copies(recordings: dict[Path, Audio]) -> dict[Path, Audio]:

@@ -143,10 +143,11 @@ def test_folders_that_hold_no_audio_are_refused(tmp_path):
         audio_files(tmp_path)
 
 
-def test_copies_are_found_whatever_their_level(tmp_path, word):
+@pytest.mark.parametrize("gain", [0.3, -1.0])
+def test_copies_are_found_whatever_their_level_and_sign(tmp_path, word, gain):
     recordings = {
         tmp_path / "a.wav": word,
-        tmp_path / "b.wav": word * 0.3,
+        tmp_path / "b.wav": word * np.float32(gain),
         tmp_path / "c.wav": word[::-1].copy(),
     }
     with pytest.warns(UserWarning, match=r"b\.wav: has the same content as a\.wav"):
