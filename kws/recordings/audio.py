@@ -138,7 +138,7 @@ def _read(path: Path, rate: int, limit: Limit) -> Audio:
 
 
 def is_copy(a: Audio, b: Audio) -> bool:
-    """Say whether two recordings are one take, whatever the file format, the channels, the level or the sign."""
+    """Say whether two recordings are one take, whatever the file format, the channels, level and sign."""
     if len(a) != len(b):
         return False
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
