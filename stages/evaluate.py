@@ -36,10 +36,10 @@ def main() -> None:
     val = dataset(params, VAL)
     if isinstance(params.model, EncoderModel):
         heard, seed = dataset(params, VAL, paths.heard), params.stream.seed
-        chosen = drawn(len(val), seed, VAL)
+        chosen, counts = drawn(len(val), seed, VAL), (len(words), len(near_misses))
         clips = val.take(chosen)[0], heard.take(chosen)[0][:, 0]
         batches = (directions[:, 0] for directions, _ in heard.batches(256))
-        answers = of_head(paths.ONNX, batches, clips, paths.HEARD_EVAL, streams, seed)
+        answers = of_head(paths.ONNX, batches, clips, paths.HEARD_EVAL, counts, streams, seed)
     else:
         batches = (features for features, _ in val.batches(256))
         sets = [read_features(folder, part, params.features) for part in (words, near_misses)]

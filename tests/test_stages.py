@@ -17,11 +17,15 @@ import soundfile
 
 import stages
 from conftest import RATE, ROOT, real
+from kws.augment.splits import TRAIN
 from kws.common.arrays import write_array
+from kws.common.errors import UserError
 from kws.params import inputs
 from kws.params.compose import compose
 from kws.params.inputs import difference
+from kws.params.whole import load_params
 from stages import paths
+from stages.data import dataset
 
 
 @pytest.fixture
@@ -147,6 +151,33 @@ def test_clips_that_are_not_what_the_features_are_made_of_are_one_line(project):
         assert message.startswith("error: data/clips/SALIR/clips.npy: ")
         assert says in message
     assert not (project / "data/features/SALIR.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no array, expected <f4 of 2 axes"),
+        (np.zeros((4, 8)), "holds <f8 of shape (4, 8), expected <f4 of 2 axes"),
+        (np.zeros((4, 7), np.float32), "has shape (4, 7), expected (4, 8)"),
+        (np.zeros((3, 8), np.float32), "has shape (3, 8), expected (4, 8)"),
+        (np.array([{}], object), "no array, expected <f4 of 2 axes"),
+    ],
+)
+def test_what_was_heard_of_other_clips_or_is_no_array_is_one_line(project, content, says):
+    for name in ("SALIR", "FONDO", paths.HARD):
+        for path in (paths.manifest(name), paths.heard(name)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        paths.manifest(name).write_text("split\n" + "train\n" * 3 + "val\n")
+        np.save(paths.heard(name), np.zeros((4, 8), np.float32))
+    params = load_params(paths.PARAMS)
+    assert len(dataset(params, TRAIN, paths.heard)) == 9
+    spoilt = paths.heard("FONDO")
+    if isinstance(content, bytes):
+        spoilt.write_bytes(content)
+    else:
+        np.save(spoilt, content, allow_pickle=True)
+    with pytest.raises(UserError, match=re.escape(f"{spoilt}: {says}")):
+        dataset(params, TRAIN, paths.heard)
 
 
 def test_recordings_that_no_label_uses_are_said_once(project, capsys):

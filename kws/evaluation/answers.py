@@ -58,19 +58,21 @@ def of_head(
     val: Iterable[Directions],
     val_drawn: heard.Drawn,
     folder: Path,
+    clips: tuple[int, int],
     streams: list[Stream],
     seed: int,
 ) -> Answers:
     """Let a model's head answer to what its encoder has heard, which `folder` holds of the evaluation.
 
-    Raises UserError where the whole model answers otherwise to the windows that `seed` draws there, or to
-    the validation clips `val_drawn`.
+    `clips` says how many words and near misses there are. Raises UserError where others were heard, and
+    where the whole model answers otherwise to the windows that `seed` draws there, or to the validation
+    clips `val_drawn`.
     """
     model, head = Classifier(path), Classifier(head_of(onnx.load(path)).SerializeToString())
     heard.compare(model, head, [val_drawn, *heard.read_drawn(folder, seed)])
     return Answers(
         np.concatenate([head.logits(batch) for batch in val]),
-        head.logits(heard.directions(folder / heard.WORDS)),
-        head.logits(heard.directions(folder / heard.NEAR_MISSES)),
+        heard.clip_logits(head, folder / heard.WORDS, clips[0]),
+        heard.clip_logits(head, folder / heard.NEAR_MISSES, clips[1]),
         heard.score_streams(folder, head, streams),
     )

@@ -72,6 +72,14 @@ def directions(path: Path) -> Directions:
     return np.asarray(map_array(path, np.float32, 2))  # no `memmap`: its rows are slow to take
 
 
+def clip_logits(head: Classifier, path: Path, n: int) -> Logits:
+    """Return what a head makes of the n clips of a set; UserError where others were heard."""
+    heard = directions(path)
+    if len(heard) != n:
+        raise UserError(f"{path}: holds {len(heard)} clips, expected {n}; run `dvc repro -f hear_eval`")
+    return head.logits(heard)
+
+
 def drawn(n: int, seed: int, name: str) -> Indices:
     """Return which of the n windows of a set are drawn, ascending: one of EACH, rounded up."""
     return np.sort(rng(seed, f"drawn {name}", 0).permutation(n)[: -(-n // EACH)])
@@ -82,7 +90,11 @@ def read_drawn(folder: Path, seed: int) -> Iterator[Drawn]:
     for path in sorted(folder.glob(f"*{DRAWN}")):
         name = path.name.removesuffix(DRAWN)
         heard = directions(folder / f"{name}.npy")
-        yield map_array(path, np.float32, 4), heard[drawn(len(heard), seed, name)]
+        features, chosen = map_array(path, np.float32, 4), drawn(len(heard), seed, name)
+        if len(features) != len(chosen):
+            found = f"holds {len(features)} windows, expected {len(chosen)}"
+            raise UserError(f"{path}: {found}; run `dvc repro -f hear_eval`")
+        yield features, heard[chosen]
 
 
 def compare(model: Classifier, head: Classifier, windows: Iterable[Drawn]) -> float:
@@ -93,7 +105,7 @@ def compare(model: Classifier, head: Classifier, windows: Iterable[Drawn]) -> fl
     largest = 0.0
     for features, heard in windows:
         apart = np.abs(softmax(model.logits(features)) - softmax(head.logits(heard)))
-        largest = max(largest, float(apart.max(initial=0)))
+        largest = float(np.maximum(largest, apart.max(initial=0)))  # `max` would forget NaN
     if not largest <= AGREE:
         raise UserError(
             f"models/kws.onnx: its probabilities differ by {largest:.2g} from those of its head on what"

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kws.common.errors import UserError
 from kws.common.types import Features, Labels, Logits
 
 
@@ -53,8 +54,17 @@ class Classifier:
 
 
 def open_encoder(path: Path) -> Classifier | None:
-    """Load what hears: features to directions; None for a network that starts from nothing, an empty file."""
-    return Classifier(path) if path.stat().st_size else None
+    """Load what hears: features to directions; None for a network that starts from nothing, an empty file.
+
+    Raises UserError for anything else.
+    """
+    if not path.stat().st_size:
+        return None
+    try:
+        return Classifier(path)
+    except Exception as error:  # onnxruntime's own exceptions share no other base
+        why = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be loaded ({why}); run `dvc repro -f encoder`") from error
 
 
 def accuracy(logits: Logits, actual: Labels) -> float:

@@ -1,5 +1,7 @@
 """What the encoder heard of an evaluation, and a head on it, give what the whole model gives."""
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
@@ -57,7 +59,7 @@ def test_a_head_answers_as_the_whole_model_to_the_bit(folder, model, streams, cl
     path = tmp_path / "kws.onnx"
     onnx.save(model, path)
     val = Classifier(encoder_of(model).SerializeToString()).logits(clips[:5])
-    by_head = of_head(path, [val[:3], val[3:]], (clips[:1], val[:1]), folder, streams, SEED)
+    by_head = of_head(path, [val[:3], val[3:]], (clips[:1], val[:1]), folder, (70, 0), streams, SEED)
     whole = of_model(path, [clips[:3], clips[3:5]], [clips, clips[:0]], streams, front_end, HOP_MS)
     for part in ("val", "words", "near_misses"):
         assert np.array_equal(getattr(by_head, part), getattr(whole, part)), part
@@ -65,6 +67,23 @@ def test_a_head_answers_as_the_whole_model_to_the_bit(folder, model, streams, cl
     for (seconds, scores), (expected_s, expected) in zip(by_head.streams, whole.streams, strict=True):
         assert seconds == expected_s
         assert np.array_equal(scores, expected)
+
+
+def test_nan_is_no_agreement(model, clips):
+    whole, head = Classifier(model.SerializeToString()), Classifier(head_of(model).SerializeToString())
+    good = Classifier(encoder_of(model).SerializeToString()).logits(clips[:1])
+    with pytest.raises(UserError, match="differ by nan"):
+        heard.compare(whole, head, [(clips[:1], good * np.nan), (clips[:1], good)])
+
+
+@pytest.mark.parametrize("name", ["words.npy", "words_drawn.npy"])
+def test_what_was_heard_of_fewer_clips_is_one_line(folder, model, streams, tmp_path, name):
+    shutil.copytree(folder, tmp_path / "heard")
+    np.save(tmp_path / "heard" / name, np.load(folder / name)[:0])
+    onnx.save(model, tmp_path / "kws.onnx")
+    nothing = np.zeros((0, 1, 98, 64), np.float32), np.zeros((0, 480), np.float32)
+    with pytest.raises(UserError, match=r"words.*\.npy: holds [01] .*, expected"):
+        of_head(tmp_path / "kws.onnx", [], nothing, tmp_path / "heard", (70, 0), streams, SEED)
 
 
 def test_one_window_of_a_hundred_is_drawn_from_each_set(folder):

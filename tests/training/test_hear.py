@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from conftest import ROOT
+from kws.common.errors import UserError
 from kws.evaluation.halves import encoder_of
 from kws.features.logmel import features
 from kws.models.encoder import EMBEDDING
@@ -54,6 +55,12 @@ def test_a_clip_sounds_the_same_beside_any_others_and_on_any_number_of_cores(
     monkeypatch.setenv("KWS_WORKERS", "1")
     assert np.array_equal(heard(encoder, clips, front_end, tmp_path), together)
     assert np.array_equal(heard(encoder, clips[5:6], front_end, tmp_path), together[5:6])
+
+
+def test_a_graph_that_cannot_be_loaded_is_one_line(tmp_path):
+    (tmp_path / "encoder.onnx").write_bytes(b"hello")
+    with pytest.raises(UserError, match=r"encoder\.onnx: cannot be loaded \(.*run `dvc repro -f encoder`"):
+        open_encoder(tmp_path / "encoder.onnx")
 
 
 def test_without_an_encoder_there_is_no_graph(tmp_path):
