@@ -8,7 +8,7 @@ from unicodedata import normalize
 from kws.common.errors import UserError
 from kws.common.labels import better_name, same_folder, wrong_name
 from kws.params.whole import Params
-from kws.recordings.audio import LITTER, audio_files
+from kws.recordings.audio import LITTER, SUFFIXES, audio_files
 
 PARTS = ("voices", "negatives", "rirs", "eval", "streams")
 """Subfolders of a folder of recordings that are no labels: what they are called in `data` of params.yaml."""
@@ -50,7 +50,7 @@ def find_folders(folder: Path, background: str | None = None) -> Folders:
 
     A folder that holds recordings and no folder is that of one word.
     Labels are in Unicode NFC, sorted. The background is `background`, or a folder called FONDO. Raises
-    UserError where there is no such folder, or no folder in it.
+    UserError where there is no such folder, no folder in it, or a recording or a broken link beside these.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name one that holds <LABEL>/*.wav or seeds/<LABEL>/*.wav")
@@ -61,6 +61,11 @@ def find_folders(folder: Path, background: str | None = None) -> Folders:
         return Folders(folder.parent, {normalize("NFC", folder.name): folder}, None, whole=False)
     if not found:
         raise UserError(f"{seeds}: holds no folder of recordings; put those of a word into {seeds}/<WORD>/")
+    for path in sorted(seeds.iterdir()):
+        if path.is_symlink() and not path.exists():
+            raise UserError(f"{path}: is a link to nothing; mend or remove it")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not LITTER.fullmatch(path.name):
+            raise UserError(f"{path}: lies beside the folders of words; put it into one, as {path.stem}/")
     labels: dict[str, Path] = {}
     for path in found:
         if (other := labels.setdefault(normalize("NFC", path.name), path)) is not path:

@@ -17,6 +17,7 @@ from kws.cli import cli
 from kws.collect import alike, table
 from kws.collect.check import Checked, check
 from kws.collect.folders import find_folders
+from kws.common.errors import UserError
 from kws.evaluation.recordings import centre
 from kws.recordings.audio import read_recording
 from kws.recordings.verdict import judge
@@ -57,6 +58,21 @@ def checked(folder: Path, background: str | None = None) -> Checked:
 
 def run(*words: str, columns: int = 100):
     return CliRunner(env={"COLUMNS": str(columns)}).invoke(cli, list(words))
+
+
+# --- the folders
+
+
+def test_a_word_that_lies_in_no_folder_is_not_lost(my):
+    shutil.copy(my / "seeds/SALIR/001.wav", my / "seeds/LUZ.wav")
+    with pytest.raises(
+        UserError, match=r"my/seeds/LUZ\.wav: lies beside the folders of words; put it into one"
+    ):
+        find_folders(my)
+    (my / "seeds/LUZ.wav").unlink()
+    (my / "seeds/LUZ").symlink_to("nowhere")
+    with pytest.raises(UserError, match="my/seeds/LUZ: is a link to nothing; mend or remove it"):
+        find_folders(my)
 
 
 # --- the table
