@@ -3,7 +3,7 @@
 `python -m benchmarks.people FOLDER… --encoder FILE`: each folder holds `<word>/<speaker>[_take].*` or
 `<word>_<speaker>[_take].*`, or a bank: a table `*.csv` with `file,start,end,word,speaker` (and `set`).
 Nothing is augmented or trained: a clip is the word whose recording is nearest by cosine. Each speaker who
-said all words is the source once; where nobody did, recordings are drawn, each of another speaker.
+said all words is the source once; where at most one did, SOURCES draws are, by whoever said a word.
 
 closed: which word is it. at_1, at_5: half of the words are keywords, drawn DRAWS times; the share of their
 clips that are right and nearer than all but 1 % or 5 % of the clips of other words. ten_at_1: the same from
@@ -177,7 +177,7 @@ def unit(vectors: Directions) -> Directions:
 
 
 def sources(data: Set) -> list[Source]:
-    """Return each speaker's first clip of each word, where somebody said all, or SOURCES draws."""
+    """Return the first clip of each word by each speaker who said all, or draws where fewer than two did."""
     of = [
         [np.flatnonzero((data.words == w) & (data.speakers == s)) for w in range(data.n_words)]
         for s in np.unique(data.speakers)
@@ -265,20 +265,17 @@ def main() -> None:
     asked = parser.parse_args()
     encoders = asked.encoder or [str(ROOT / "data/encoder/encoder.pt")]
     sets = [data for folder in asked.folders if folder.is_dir() for data in read_sets(folder, asked.half)]
+    hears = {encoder: encoder_of(encoder) for encoder in encoders}
     for data in sets:
         baseline: dict[str, float] = {}
-        for encoder in encoders:
-            found = figures(data, encoder_of(encoder))
+        for encoder, hear in hears.items():
+            found = figures(data, hear)
             baseline = baseline or found
             for what, value in found.items():
+                base = baseline[what]
                 row = {"name": f"{data.name}_{what}", "value": round(value, 4), "unit": "share"}
-                ratio = round(value / baseline[what], 3) if baseline[what] else None
-                print(
-                    json.dumps(
-                        row | {"baseline": round(baseline[what], 4), "ratio": ratio, "encoder": encoder}
-                    ),
-                    flush=True,
-                )
+                row |= {"baseline": round(base, 4), "ratio": round(value / base, 3) if base else None}
+                print(json.dumps(row | {"encoder": encoder}), flush=True)
 
 
 if __name__ == "__main__":

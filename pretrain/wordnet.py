@@ -15,7 +15,6 @@ from kws.runtime.inference import Session
 SAMPLES = 24000
 """That it hears at once: 1.5 s."""
 RATE, WINDOW, STEP, FFT, BANDS, FRAMES = 16000, 400, 160, 512, 64, 149
-INPUT = [1, 1, FRAMES, BANDS]
 SILENCE = np.finfo(np.float64).eps
 """What stands for no energy."""
 
