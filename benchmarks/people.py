@@ -9,9 +9,10 @@ closed: which word is it. at_1, at_5: half of the words are keywords, drawn DRAW
 clips that are right and nearer than all but 1 % or 5 % of the clips of other words. ten_at_1: the same from
 ten recordings by ten people. moved: cosine of a clip with itself, moved by up to 200 ms.
 
-An encoder is an `encoder.pt`, EfficientWord-Net's ONNX file, or two of them joined by `+`, which get half of
-the cosine each. `--half choose` takes every other speaker, to choose by, `--half report` the others. The
-baseline is the first encoder.
+An encoder is an `encoder.pt`, an `encoder.onnx` (a former one, as the pipeline exported it),
+EfficientWord-Net's ONNX file, or two of them joined by `+`, which get half of the cosine each. `--half
+choose` takes every other speaker, to choose by, `--half report` the others. The baseline is the first
+encoder.
 """
 
 import argparse
@@ -21,19 +22,20 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kws.common.types import Audio, Directions
-from kws.features.logmel import features
+from kws.common.types import Audio, Directions, Features
+from kws.features.logmel import FrontEnd, features
 from kws.models.encoder import Encoder
 from kws.params.whole import load_params
 from kws.recordings.audio import audio_files, read_audio
 from kws.recordings.word import find_word
-from kws.runtime.inference import cpu_session
+from kws.runtime.inference import Classifier, Session, cpu_session
 from kws.training.transfer import for_features, load_encoder
 from pretrain import wordnet
 
@@ -140,28 +142,35 @@ def encoder_of(paths: str) -> Hear:
 
 
 def _one(path: Path) -> Hear:
-    if path.suffix != ".pt":
-        session = cpu_session(path, threads=0)
-
-        def teacher(audio: Audio) -> Directions:
-            heard = wordnet.hear(session, middle(audio, wordnet.SAMPLES))
-            return unit(heard - heard.mean(axis=0))
-
-        return teacher
     front_end = load_params(ROOT / "params.yaml").features
-    network = for_features(load_encoder(path), front_end).network().eval()
-    assert isinstance(network, Encoder)
+    if path.suffix == ".pt":
+        return partial(_by_encoder, _weights(path, front_end), front_end)
+    network = cpu_session(path, threads=0)
+    if network.get_inputs()[0].shape[2] == wordnet.FRAMES:
+        return partial(_by_wordnet, network)
+    return partial(_by_encoder, Classifier(network).logits, front_end)
 
-    def ours(audio: Audio) -> Directions:
-        clips = middle(audio, front_end.clip_samples)
-        heard = np.stack([features(clip, front_end) for clip in clips])[:, None]
+
+def _by_wordnet(network: Session, audio: Audio) -> Directions:
+    heard = wordnet.hear(network, middle(audio, wordnet.SAMPLES))
+    return unit(heard - heard.mean(axis=0))
+
+
+def _by_encoder(asked: Callable[[Features], Directions], front_end: FrontEnd, audio: Audio) -> Directions:
+    clips = middle(audio, front_end.clip_samples)
+    return unit(asked(np.stack([features(clip, front_end) for clip in clips])[:, None]))
+
+
+def _weights(path: Path, front_end: FrontEnd) -> Callable[[Features], Directions]:
+    encoder = for_features(load_encoder(path), front_end).network().eval()
+    assert isinstance(encoder, Encoder)
+
+    def hear(heard: Features) -> Directions:
+        batches = torch.from_numpy(heard).split(BATCH)
         with torch.inference_mode():
-            parts = [
-                network.embedding(torch.from_numpy(heard[i : i + BATCH])) for i in range(0, len(heard), BATCH)
-            ]
-        return unit(torch.cat(parts).numpy())
+            return torch.cat([encoder.embedding(batch) for batch in batches]).numpy()
 
-    return ours
+    return hear
 
 
 def middle(audio: Audio, n: int) -> Audio:

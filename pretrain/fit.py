@@ -1,10 +1,9 @@
-"""Teach a network words, whoever says them: `python -m pretrain.fit` writes pretrain/work/fitted.pt.
+"""Teach the encoder what words sound like: `python -m pretrain.fit ENCODER` writes pretrain/work/encoder.pt.
 
-`python -m pretrain.fit ENCODER` goes on from those of an encoder: its first epoch changes nothing in them.
-
-Two tasks at once: which word it is, by the angle between a clip's embedding and each word's vector (the
-normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369), and what the teacher hears of
-the same voice alone.
+ENCODER is the encoder.pt to go on from. Two tasks at once: what the teachers hear of the word alone, and
+which word it is, by the angle between a clip's direction and each word's (the normalised softmax of Wang et
+al., "NormFace", ACM MM 2017, arXiv:1704.06369). A word starts where the teachers hear it, on average over all
+who say it. Goes on with the epoch at which it was stopped.
 """
 
 import csv
@@ -21,67 +20,69 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kws.augment.splits import VAL
+from kws.common.files import replacing
 from kws.common.seeding import rng
-from kws.models.encoder import Encoder
-from kws.models.words import CHANNELS_IN_TIME, WIDTH, Words
+from kws.models.encoder import EMBEDDING, Encoder
+from kws.params.sections import EncoderModel
 from kws.params.whole import load_params
-from kws.training.checkpoint import load_checkpoint
+from kws.training.checkpoint import Checkpoint, save_checkpoint
 from kws.training.loop import arrange
 from kws.training.regularise import mask
 from pretrain.clips import CLIPS
 
-FITTED = CLIPS.parent / "fitted.pt"
-EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 14, 128, 2e-3, 1e-2, 300
-MORE_EPOCHS = 14
-"""From an encoder on."""
+OUT, BEGUN = CLIPS.parent / "encoder.pt", CLIPS.parent / "fitting.pt"
+EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 5, 128, 1e-3, 1e-2, 200
+FROZEN = 16
+"""Layers of the public embedding that stay as they are: its first two stages, the costliest to teach."""
 SCALE, SMOOTHING = 20.0, 0.1
 """Of the cosines before the softmax, and of its targets."""
+TEACHERS = 10.0
+"""Weight of how far a direction is from the teachers'."""
+FIRST_CLIPS, RIDGE = 8192, 1e-3
+"""By which the projections start, as well as they can be without further learning."""
 TIME_MASK, FREQ_MASK = 10, 8
 """Longest masks, in frames and bands."""
 STRETCH, MOVE = (0.15, 0.06), (0.12, 0.06)
 """Most that a clip is stretched and moved along time and bands, as shares; half the clip is 1 to move by."""
+LABELS = ["KEYWORD", "FONDO"]
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Features [n, frames, mels], word of each or -1, and what the teacher heard, [n, 288]."""
+    """Features [n, frames, mels], word of each or -1, and what the teachers heard, [n, EMBEDDING]."""
 
     features: NDArray[np.float16]
     words: NDArray[np.int64]
     taught: NDArray[np.float16]
-    mean: Tensor
-    """Of what the teacher heard, float32 [288]."""
-    spread: Tensor
-    """Its standard deviations, float32 [288]."""
-
-    def standard(self, heard: Tensor) -> Tensor:
-        """Return what is heard [batch, 288] in units of its spread."""
-        return (heard - self.mean) / self.spread
 
     def batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield float32 [batch, 1, frames, mels], int64 [batch] and standardised float32 [batch, 288]."""
+        """Yield float32 [batch, 1, frames, mels], int64 [batch] and float32 [batch, EMBEDDING]."""
         for start in range(0, len(order), BATCH):
             rows = np.sort(order[start : start + BATCH])
             arrays = self.features[rows][:, None], self.words[rows], self.taught[rows]
             features, words, taught = map(torch.from_numpy, arrays)
-            yield features.float(), words, self.standard(taught.float())
+            yield features.float(), words, taught.float()
+
+    def means(self) -> Tensor:
+        """Return where the teachers hear each word: float32 [words, EMBEDDING]."""
+        known = np.flatnonzero(self.words >= 0)
+        words = torch.from_numpy(self.words[known])
+        sums = torch.zeros(int(words.max()) + 1, EMBEDDING)
+        return F.normalize(sums.index_add_(0, words, torch.from_numpy(self.taught[known]).float()))
 
 
 class Pupil(nn.Module):
-    """The network with what only its training needs: a vector for each word, and a guess at the teacher."""
+    """The encoder with what only its training needs: a direction for each word."""
 
-    def __init__(self, network: Words, n_frames: int, n_words: int, n_taught: int) -> None:
-        """Take a network that steps by four frames."""
+    def __init__(self, encoder: Encoder, words: Tensor) -> None:
+        """`words` are the directions to start with."""
         super().__init__()
-        self.network = network
-        self.words = nn.Parameter(0.1 * torch.randn(n_words, WIDTH))
-        self.guess = nn.Linear(CHANNELS_IN_TIME * -(-n_frames // 4), n_taught)
+        self.encoder, self.words = encoder, nn.Parameter(words)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits of the words and the guess at what the teacher hears."""
-        steps = self.network.steps(features)
-        embedding = self.network.pool(steps)
-        return SCALE * F.linear(F.normalize(embedding), F.normalize(self.words)), self.guess(steps.flatten(1))
+        """Return directions, and logits of the words."""
+        directions = self.encoder.embedding(features)
+        return directions, SCALE * F.linear(directions, F.normalize(self.words))
 
 
 def load() -> tuple[Clips, NDArray[np.bool_]]:
@@ -89,12 +90,9 @@ def load() -> tuple[Clips, NDArray[np.bool_]]:
     with (CLIPS / "clips.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     numbers = {word: i for i, word in enumerate(sorted({row["word"] for row in rows} - {""}))} | {"": -1}
-    taught = np.load(CLIPS / "taught.npy", allow_pickle=False)
-    spread, mean = torch.std_mean(torch.from_numpy(taught).float(), 0)
     words = np.array([numbers[row["word"]] for row in rows], np.int64)
-    features = np.load(CLIPS / "features.npy", allow_pickle=False)
-    val = np.array([row["split"] == VAL for row in rows])
-    return Clips(features, words, taught, mean, spread + 1e-3), val
+    features, taught = (np.load(CLIPS / f"{name}.npy", allow_pickle=False) for name in ("features", "taught"))
+    return Clips(features, words, taught), np.array([row["split"] == VAL for row in rows])
 
 
 def warp(features: Tensor) -> Tensor:
@@ -107,52 +105,93 @@ def warp(features: Tensor) -> Tensor:
     return F.grid_sample(features, grid, padding_mode="border", align_corners=False)
 
 
+def start_from(encoder: Encoder, former: dict[str, Tensor]) -> None:
+    """Copy weights of a former encoder as far as they fit; a block that it lacks changes nothing at first."""
+    for name, weight in encoder.words.time.named_parameters():
+        if name.endswith("conv.1.1.weight"):  # the batch norm before the shortcut is added
+            nn.init.zeros_(weight)
+    with torch.no_grad():
+        for name, own in encoder.state_dict().items():
+            theirs = former.get(name)
+            if theirs is not None and theirs.dim() == own.dim() and not name.startswith("head."):
+                both = tuple(slice(min(sizes)) for sizes in zip(own.shape, theirs.shape, strict=True))
+                own[both] = theirs[both].to(own.dtype)
+
+
+@torch.no_grad()
+def project(encoder: Encoder, clips: Clips, order: NDArray[np.int64]) -> None:
+    """Start the projections with those that come nearest to the teachers, by least squares."""
+    heard, taught = [], []
+    for features, _, targets in clips.batches(order):
+        steps = encoder.words.pool(encoder.words.steps(features)), encoder.speech.steps(features).flatten(1)
+        heard.append(torch.cat([*steps, torch.ones(len(features), 1)], 1))
+        taught.append(targets)
+    x, y = torch.cat(heard).double(), torch.cat(taught).double()
+    own = x.T @ x
+    own += RIDGE * own.diagonal().mean() * torch.eye(len(own))
+    solved = torch.linalg.solve(own, x.T @ y).float()
+    n = encoder.words.project.in_features
+    encoder.words.project.weight.copy_(solved[:n].T)
+    encoder.speech.project.weight.copy_(solved[n:-1].T.view_as(encoder.speech.project.weight))
+    for layer, bias in (encoder.words.project, solved[-1]), (encoder.speech.project, 0 * solved[-1]):
+        assert layer.bias is not None
+        layer.bias.copy_(bias)
+
+
 def loss_of(pupil: Pupil, features: Tensor, words: Tensor, taught: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the loss, hits among the words, and the mean square error of the guess."""
-    logits, guess = pupil(features)
+    """Return the loss, hits among the words, and the cosine to the teachers."""
+    directions, logits = pupil(features)
     known = words >= 0
-    error = F.mse_loss(guess, taught)
-    loss = F.cross_entropy(logits[known], words[known], label_smoothing=SMOOTHING) + error
-    return loss, (logits[known].argmax(1) == words[known]).float().mean(), error.detach()
+    cosine = F.cosine_similarity(directions, taught).mean()
+    loss = F.cross_entropy(logits[known], words[known], label_smoothing=SMOOTHING) - TEACHERS * cosine
+    return loss, (logits[known].argmax(1) == words[known]).float().mean(), cosine.detach()
 
 
-def main(start: Path | None) -> None:
+def main(start: Path) -> None:
     """Train, the rate a cosine from LR to zero, and keep the weights."""
-    params = load_params(Path("params.yaml"))
-    front_end = params.features
+    front_end = load_params(Path("params.yaml")).features
     torch.manual_seed(1)
     clips, val = load()
     train, held_out = np.flatnonzero(~val), np.flatnonzero(val)
-    network = Words(front_end.n_mels)
-    if start:
-        encoder = load_checkpoint(start).network()
-        assert isinstance(encoder, Encoder)
-        network.load_state_dict(encoder.words.state_dict())
-    epochs = MORE_EPOCHS if start else EPOCHS
-    pupil = Pupil(network, front_end.n_frames, int(clips.words.max()) + 1, clips.taught.shape[1])
+    encoder = Encoder(1, front_end.n_mels, len(LABELS)).eval()
+    start_from(encoder, torch.load(start, weights_only=True)["state"])
+    for part in encoder.speech.bands, encoder.speech.layers[:FROZEN]:
+        part.requires_grad_(False)
+    pupil = Pupil(encoder, clips.means())
     arrange(pupil, channels_last=True)
     optimiser = torch.optim.AdamW(pupil.parameters(), LR, weight_decay=WEIGHT_DECAY)
-    schedule = cosine(optimiser, epochs * -(-len(train) // BATCH), WARMUP)
-    for epoch in range(epochs):
-        order = rng(1, "pretrain", epoch).permutation(train)
+    schedule = cosine(optimiser, EPOCHS * -(-len(train) // BATCH), WARMUP)
+    done = 0
+    if BEGUN.exists():
+        begun = torch.load(BEGUN, weights_only=True)
+        done = begun["epochs"]
+        pupil.load_state_dict(begun["pupil"])
+        optimiser.load_state_dict(begun["optimiser"])
+        schedule.load_state_dict(begun["schedule"])
+    else:
+        project(encoder, clips, train[:FIRST_CLIPS])
+    for epoch in range(done, EPOCHS):
+        torch.manual_seed(epoch)
         pupil.train()
-        settled = start is None or epoch > 0
-        network.requires_grad_(settled).train(settled)
         seen = []
-        for features, words, taught in clips.batches(order):
+        for features, words, taught in clips.batches(rng(1, "pretrain", epoch).permutation(train)):
             heard = mask(warp(features), TIME_MASK, FREQ_MASK)
-            loss, hits, error = loss_of(pupil, heard, words, taught)
+            loss, *figures = loss_of(pupil, heard, words, taught)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-            seen.append((loss.item(), hits.item(), error.item()))
+            seen.append([loss.item(), *(figure.item() for figure in figures)])
         pupil.eval()
         with torch.inference_mode():
             checked = [[x.item() for x in loss_of(pupil, *batch)] for batch in clips.batches(held_out)]
-        figures = (" ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)) for rows in (seen, checked))
-        print(f"epoch {epoch + 1:2} · loss, words, teacher: train {' · held out '.join(figures)}", flush=True)
-        torch.save(small(network), FITTED)
+        told = (" ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)) for rows in (seen, checked))
+        print(f"epoch {epoch + 1} · loss, words, cosine: train {' · held out '.join(told)}", flush=True)
+        with replacing(BEGUN) as written:
+            begun = {"pupil": pupil.state_dict(), "optimiser": optimiser.state_dict()}
+            torch.save(begun | {"schedule": schedule.state_dict(), "epochs": epoch + 1}, written)
+        model = EncoderModel(name="encoder", prototypes=1)
+        save_checkpoint(Checkpoint(small(encoder), LABELS, model, front_end), OUT)
 
 
 def cosine(optimiser: torch.optim.Optimizer, steps: int, warmup: int) -> torch.optim.lr_scheduler.LambdaLR:
@@ -173,4 +212,4 @@ def small(network: nn.Module) -> dict[str, Tensor]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else None)
+    main(Path(sys.argv[1]))

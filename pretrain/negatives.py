@@ -11,7 +11,7 @@ import soundfile
 from kws.augment.placement import fade_edges
 from kws.common.seeding import rng
 from kws.recordings.audio import to_float
-from pretrain.clips import spoken
+from pretrain.spoken import read_spoken
 from pretrain.voices import RATE
 
 OUT = Path("data/negatives/words")
@@ -23,9 +23,8 @@ PAUSE_S, LEVEL_DB = (0.1, 0.5), (-12, 0)
 def main() -> None:
     """Write FILES of each synthesiser."""
     OUT.mkdir(parents=True, exist_ok=True)
-    banks, _ = spoken()
     for synthesiser, count in FILES.items():
-        bank = banks[f"{synthesiser}_words 0"]
+        bank, _ = read_spoken(f"{synthesiser}_words")
         names = bank.names[: count * WORDS]
         for number in range(count):
             random, parts = rng(1, f"negatives {synthesiser}", number), []

@@ -7,14 +7,18 @@ asterisk-moh-opsound-wav (/usr/share/asterisk/moh) and the animals of tuxpaint-s
 the shipped backgrounds.
 """
 
+import re
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from kws.augment.noise import power
+from kws.common.errors import UserError
 from kws.common.seeding import rng
 from kws.common.types import Audio
 from kws.params.whole import load_params
@@ -23,8 +27,8 @@ from pretrain.speak import SPEECH
 from pretrain.voices import RATE
 
 NOISES = Path("pretrain/work/noises")
-SUFFIXES, TALK = (".ogg", ".opus", ".wav"), "_desc"
-"""Of files that are taken, and in the names of those that are not."""
+SUFFIXES, TALK = (".ogg", ".opus", ".wav"), re.compile("_desc|/symbols/")
+"""Of files that are taken, and in the paths of those that are not: pictures and letters are said."""
 PIECE = 20 * RATE
 """Samples in a file, and the most that is taken of one."""
 BABBLES, TALKERS = 60, (3, 9)
@@ -35,8 +39,8 @@ def main(folders: list[Path]) -> None:
     """Write noise of all kinds."""
     NOISES.mkdir(parents=True, exist_ok=True)
     for number, folder in enumerate(folders):
-        files = sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and TALK not in p.name)
-        audio = np.concatenate([even(middle(read_audio(path, RATE))) for path in files])
+        files = sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and not TALK.search(p.as_posix()))
+        audio = np.concatenate([even(middle(noise)) for noise in readable(files)])
         for index, start in enumerate(range(0, len(audio), PIECE)):
             soundfile.write(
                 NOISES / f"{number}_{folder.name}_{index:03d}.flac", audio[start : start + PIECE], RATE
@@ -49,6 +53,13 @@ def main(folders: list[Path]) -> None:
     shutil.copytree(
         Path("data/seeds") / load_params(Path("params.yaml")).background, NOISES, dirs_exist_ok=True
     )
+
+
+def readable(files: list[Path]) -> Iterator[Audio]:
+    """Yield what is in files, but for those that are cut off."""
+    for path in files:
+        with suppress(UserError):
+            yield read_audio(path, RATE)
 
 
 def middle(audio: Audio) -> Audio:

@@ -21,7 +21,7 @@ from pretrain.voices import PHRASES, RATE, Spoken, speak
 SPOKEN, SPEECH = PHRASES.parent, Path("pretrain/work/speech")
 """Words one by one, and speech of any kind."""
 COUNT = {
-    "espeak_words": 20000,
+    "espeak_words": 8000,
     "kokoro_words": 4300,
     "espeak_people": 3000,
     "kokoro_people": 670,

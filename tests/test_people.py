@@ -1,12 +1,27 @@
 """benchmarks/people.py: what is counted, on directions whose answer is known."""
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
 
-from benchmarks.people import SECONDS, Set, cosines, drawn, figures, middle, read_sets, sources, unit
-from conftest import RATE, SEEDS
+from benchmarks.people import (
+    SECONDS,
+    Set,
+    cosines,
+    drawn,
+    encoder_of,
+    figures,
+    middle,
+    read_sets,
+    sources,
+    unit,
+)
+from conftest import RATE, ROOT, SEEDS
+from kws.evaluation.halves import encoder_of as encoder_graph
 from kws.recordings.audio import read_audio
+from kws.targets.export import to_onnx
+from kws.training.transfer import load_encoder
 
 WORDS, SPEAKERS, TAKES = 6, 14, 2
 
@@ -70,3 +85,16 @@ def test_both_layouts_are_read_and_the_halves_share_no_speaker(tmp_path):
     halves = [read_sets(tmp_path / "a", half)[0] for half in ("choose", "report")]
     assert not set(halves[0].speakers) & set(halves[1].speakers)
     assert len(middle(a.audio, RATE)[0]) == RATE
+
+
+def test_an_encoder_hears_the_same_from_its_weights_and_from_its_graph(tmp_path):
+    weights = ROOT / "data/encoder/encoder.pt"
+    onnx.save(encoder_graph(to_onnx(load_encoder(weights))), tmp_path / "encoder.onnx")
+    audio = read_audio(SEEDS / "SALIR/000_salir.wav", RATE)
+    clips = np.stack([np.pad(audio, (n, 2 * RATE))[: round(SECONDS * RATE)] for n in (RATE // 2, RATE // 4)])
+    by_weights, by_graph, both = (
+        encoder_of(name)(clips)
+        for name in (f"{weights}", f"{tmp_path}/encoder.onnx", f"{weights}+{tmp_path}/encoder.onnx")
+    )
+    assert by_graph == pytest.approx(by_weights, abs=1e-4)
+    assert both @ both.T == pytest.approx(by_weights @ by_weights.T, abs=1e-3)

@@ -7,22 +7,19 @@ import pytest
 import soundfile
 import torch
 
-from conftest import RATE, ROOT, SEEDS
-from kws.augment.recipe import Recipe
-from kws.augment.render import render
-from kws.augment.sources import Sources, empty_bank, read_bank, read_words
+from conftest import RATE, ROOT
 from kws.evaluation.recordings import centre
 from kws.features.logmel import features
+from kws.models.encoder import Encoder
 from kws.recordings.audio import read_recording
 from kws.recordings.word import find_word
 from kws.training.checkpoint import load_checkpoint
-from pretrain.clips import alone
-from pretrain.denoise import said
-from pretrain.fit import warp
+from pretrain import teach
+from pretrain.bank import may_be_heard
+from pretrain.fit import Clips, project, start_from, warp
 from pretrain.speak import PIECE, write_speech
 from pretrain.stamps import KEPT_OUT, plain, says_its_text
 from pretrain.voices import HELD_OUT, speak, words
-from pretrain.within import within_class
 
 LISTS = ("words", "people")
 
@@ -71,20 +68,6 @@ def test_the_shipped_encoder_tells_words_it_was_never_taught_by_voices_it_never_
     assert (nearest == torch.tensor([i for i, _ in words])).float().mean() > 0.9
 
 
-def test_the_projection_makes_the_clips_of_a_word_differ_alike_in_all_directions():
-    random = np.random.default_rng(0)
-    labels = torch.arange(40).repeat_interleave(50)
-    centres = torch.from_numpy(random.standard_normal((40, 3))) * torch.tensor([1.0, 1.0, 5.0])
-    spread = torch.from_numpy(random.standard_normal((2000, 3))) * torch.tensor([4.0, 1.0, 0.5])
-    heard = (centres[labels] + spread).float()
-    weight, bias = within_class(heard, labels)
-    projected = heard @ weight.T + bias
-    means = torch.zeros(40, 3).index_add_(0, labels, projected) / 50
-    deviations = (projected - means[labels]).std(0)
-    assert deviations.max() / deviations.min() < 3, "8 before"
-    assert torch.allclose(projected.mean(0), torch.zeros(3), atol=1e-4)
-
-
 @pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
 def test_a_spoken_word_follows_from_its_number():
     (row, audio), (_, again) = (speak("espeak", "words", range(5, 6))[0] for _ in range(2))
@@ -114,26 +97,64 @@ def test_each_clip_is_stretched_and_moved_a_little_in_its_own_way():
     assert (places.amax(0) <= torch.tensor([63, 38])).all()
 
 
-def test_a_clip_alone_is_the_same_voice_at_the_same_time_in_silence(params):
-    words = {"SALIR": read_words("SALIR", SEEDS, ROOT / "data/none", RATE, 1.0)}
-    augment = params.augment.model_copy(update={"p_noise": 1.0, "p_reverb": 1.0, "snr_range": [-6, 0]})
-    rooms = np.random.default_rng(0).standard_normal((8, RATE // 4)) * np.exp(-np.arange(RATE // 4) / 500)
-    sources = Sources(words, read_bank(SEEDS / "FONDO", RATE), empty_bank(), rooms.astype(np.float32))
-    recipe = Recipe("SALIR", "SALIR", 30, {"keyword": 1}, 1, augment, RATE, RATE, sources)
-    for clip in map(recipe.draw, range(30)):
-        quiet = alone(clip)
-        assert (quiet.start, quiet.semitones, quiet.duration) == (clip.start, clip.semitones, clip.duration)
-        before, after = (render(row, sources, RATE, RATE).astype(np.float32) for row in (clip, quiet))
-        silence = np.ones(RATE, bool)
-        silence[clip.start : clip.start + clip.length] = False
-        share_before, share_after = ((x[silence] ** 2).mean() / (x**2).mean() for x in (before, after))
-        assert share_before > 0.1 and share_after < 0.01
+@pytest.mark.parametrize(
+    ("language", "word", "heard"),
+    [
+        ("es", "words/cat", True),
+        ("es", "words/kitchen", False),  # cocina
+        ("de", "words/kitchen", True),
+        ("pt_BR", "misc/repeat", False),
+        ("en", "three", False),
+        ("en", "alphabet/letter U0033", False),
+        ("fr", "alphabet/letter U0033", True),
+        ("es", "kt_música", False),
+    ],
+)
+def test_of_peoples_words_those_that_may_be_the_evaluations_are_left_out(language, word, heard):
+    assert may_be_heard(language, word) == heard
 
 
-def test_what_a_pupil_hears_comes_in_the_order_of_its_teacher():
-    class Counting:
-        def steps(self, features):
-            return torch.arange(96 * 3).view(1, 96, 3, 1)
+def test_a_teacher_hears_a_word_in_the_middle_of_faint_noise():
+    word = np.full(1001, 0.5, np.float32)
+    heard = teach.alone(word, 4000)
+    assert heard.shape == (4000,) and np.abs(heard[:1400]).max() < 0.01 < 0.49 < heard[1600:2400].min()
+    assert np.abs(heard[:1400]).max() > 0
+    assert np.allclose(teach.alone(np.arange(10, dtype=np.float32), 4), [3, 4, 5, 6], atol=0.1)
 
-    heard = said(Counting(), torch.zeros(1))
-    assert heard.tolist() == [[3 * channel + place for place in range(3) for channel in range(96)]]
+
+def test_so_much_of_a_cosine_is_by_each_part_of_the_former_encoder():
+    heard = np.random.default_rng(0).standard_normal((5, 480), np.float32)
+    weighed = teach.weigh(heard)
+    assert np.allclose((weighed[:, : teach.FIRST] ** 2).sum(1), 1 - teach.SHARE, atol=1e-5)
+    assert np.allclose((weighed**2).sum(1), 1, atol=1e-5)
+
+
+def test_an_encoder_starts_with_what_a_smaller_one_knew():
+    torch.manual_seed(0)
+    former, encoder = Encoder(1, 64, 2).eval(), Encoder(1, 64, 2).eval()
+    state = {name: value for name, value in former.state_dict().items() if ".time.4." not in name}
+    state["words.embed.0.0.weight"] = state["words.embed.0.0.weight"][:192]
+    start_from(encoder, state)
+    clips = torch.randn(2, 1, 98, 64)
+    with torch.no_grad():
+        assert torch.equal(encoder.speech.steps(clips), former.speech.steps(clips))
+        merged = former.words.merge(former.words.bands(clips))
+        assert torch.equal(encoder.words.steps(clips), former.words.time[:4](merged)), (
+            "a new block changes nothing"
+        )
+        assert torch.equal(encoder.words.embed[0][0].weight[:192], former.words.embed[0][0].weight[:192])
+
+
+def test_projections_start_near_the_teachers():
+    heard = np.random.default_rng(0).standard_normal((1000, 98, 64)).astype(np.float16)
+    torch.manual_seed(0)
+    teacher, pupil = Encoder(1, 64, 2).eval(), Encoder(1, 64, 2).eval()
+    known = {name: value for name, value in teacher.state_dict().items() if "project" not in name}
+    pupil.load_state_dict(pupil.state_dict() | known)
+    with torch.no_grad():
+        taught = teacher.embedding(torch.from_numpy(heard[:, None]).float())
+        project(pupil, Clips(heard, np.full(1000, -1), taught.numpy().astype(np.float16)), np.arange(900))
+        near = torch.cosine_similarity(
+            pupil.embedding(torch.from_numpy(heard[900:, None]).float()), taught[900:]
+        )
+    assert near.mean() > 0.9

@@ -69,7 +69,7 @@ def of_head(
     clips `val_drawn`.
     """
     model, head = Classifier(path), Classifier(head_of(onnx.load(path)).SerializeToString())
-    heard.compare(model, head, [val_drawn, *heard.read_drawn(folder, seed)])
+    heard.compare(model, head, [val_drawn, *heard.read_drawn(folder, seed, head)])
     return Answers(
         np.concatenate([head.logits(batch) for batch in val]),
         heard.clip_logits(head, folder / heard.WORDS, clips[0]),

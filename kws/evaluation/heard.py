@@ -67,14 +67,18 @@ def score_streams(folder: Path, head: Classifier, streams: list[Stream]) -> list
     return [(row["seconds"], _probabilities(head, _stream(folder, i))) for i, row in enumerate(rows)]
 
 
-def directions(path: Path) -> Directions:
-    """Return the directions of a set, mapped."""
-    return np.asarray(map_array(path, np.float32, 2))  # no `memmap`: its rows are slow to take
+def directions(path: Path, head: Classifier) -> Directions:
+    """Return the directions of a set, mapped; UserError where they are not what a head takes."""
+    heard, width = map_array(path, np.float32, 2), head.session.get_inputs()[0].shape[1]
+    if len(heard) and heard.shape[1] != width:
+        found = f"holds directions of {heard.shape[1]} numbers, expected {width}"
+        raise UserError(f"{path}: {found}; run `dvc repro -f hear_eval`")
+    return np.asarray(heard)  # no `memmap`: its rows are slow to take
 
 
 def clip_logits(head: Classifier, path: Path, n: int) -> Logits:
     """Return what a head makes of the n clips of a set; UserError where others were heard."""
-    heard = directions(path)
+    heard = directions(path, head)
     if len(heard) != n:
         raise UserError(f"{path}: holds {len(heard)} clips, expected {n}; run `dvc repro -f hear_eval`")
     return head.logits(heard)
@@ -85,11 +89,13 @@ def drawn(n: int, seed: int, name: str) -> Indices:
     return np.sort(rng(seed, f"drawn {name}", 0).permutation(n)[: -(-n // EACH)])
 
 
-def read_drawn(folder: Path, seed: int) -> Iterator[Drawn]:
-    """Yield the drawn windows of each set."""
-    for path in sorted(folder.glob(f"*{DRAWN}")):
-        name = path.name.removesuffix(DRAWN)
-        heard = directions(folder / f"{name}.npy")
+def read_drawn(folder: Path, seed: int, head: Classifier) -> Iterator[Drawn]:
+    """Yield the drawn windows of each set; UserError where they are not those of what was heard."""
+    for whole in sorted(path for path in folder.glob("*.npy") if not path.name.endswith(DRAWN)):
+        name, path = whole.stem, whole.with_name(whole.stem + DRAWN)
+        heard = directions(whole, head)
+        if not path.exists():
+            raise UserError(f"{path}: is missing; run `dvc repro -f hear_eval`")
         features, chosen = map_array(path, np.float32, 4), drawn(len(heard), seed, name)
         if len(features) != len(chosen):
             found = f"holds {len(features)} windows, expected {len(chosen)}"
@@ -119,7 +125,7 @@ def _stream(folder: Path, index: int) -> Path:
 
 
 def _probabilities(head: Classifier, path: Path) -> Logits:
-    own = directions(path)
+    own = directions(path, head)
     parts = [probabilities(head, own[start : start + BLOCK]) for start in range(0, len(own), BLOCK)]
     return np.concatenate(parts) if parts else np.zeros((0, head.n_labels), np.float32)
 

@@ -17,14 +17,12 @@ FLOOR, SLOPE = -2.0, 0.2
 """Of its activations: the lowest value they take, and what is left of negative ones."""
 LAST, FRAMES = 3, 92
 """Steps of eight frames that are heard together at the end, and what they span."""
-WIDTH = 288
-"""Numbers in an embedding: as many as in those steps."""
 
 
 class Speech(nn.Module):
-    """float32 [batch, 1, frames, mels] to an embedding [batch, WIDTH]."""
+    """float32 [batch, 1, frames, mels] to [batch, width]."""
 
-    def __init__(self, n_mels: int) -> None:
+    def __init__(self, n_mels: int, width: int) -> None:
         """Mix `n_mels` bands to those it knows."""
         super().__init__()
         self.bands = nn.Linear(n_mels, BANDS)
@@ -37,7 +35,7 @@ class Speech(nn.Module):
                 n_in = channels
             layers.insert(-1, nn.MaxPool2d(pool))  # before the activation, which has less to do then
         self.layers = nn.Sequential(*layers, nn.Conv2d(n_in, n_in, (3, 1), bias=False))
-        self.project = nn.Conv2d(n_in, WIDTH, (LAST, 1))
+        self.project = nn.Conv2d(n_in, width, (LAST, 1))
 
     def steps(self, features: Tensor) -> Tensor:
         """Return what is heard around each step of eight frames: float32 [batch, 96, steps, 1].
@@ -50,7 +48,7 @@ class Speech(nn.Module):
         return steps
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return embeddings."""
+        """Return what it adds to an embedding."""
         heard: Tensor = self.project(self.steps(features)).mean((2, 3))
         return heard
 

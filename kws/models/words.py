@@ -16,16 +16,16 @@ CHANNELS = (16, 24, 48, 48)
 """Of the two-dimensional convolutions."""
 STRIDES = ((2, 2), (1, 2), (2, 2), (1, 2))
 """Of the same, along time and bands: a step of what follows takes 4 frames."""
-CHANNELS_IN_TIME, KERNEL, BLOCKS = 96, 5, 3
+CHANNELS_IN_TIME, KERNEL, BLOCKS = 96, 5, 5
 """Of the convolutions along time."""
-WIDTH = 192
-"""Numbers in an embedding."""
+POOLED = 384
+"""Of what is heard in a clip, before it is projected."""
 
 
 class Words(nn.Module):
-    """float32 [batch, 1, frames, mels] to an embedding [batch, WIDTH]."""
+    """float32 [batch, 1, frames, mels] to [batch, width]."""
 
-    def __init__(self, n_mels: int) -> None:
+    def __init__(self, n_mels: int, width: int) -> None:
         """Take `n_mels` bands."""
         super().__init__()
         sizes = [(5, 5), *[(3, 3)] * (len(STRIDES) - 1)]
@@ -38,8 +38,8 @@ class Words(nn.Module):
             nn.Conv2d(CHANNELS[-1], n, (1, n_bands), bias=False), nn.BatchNorm2d(n), nn.ReLU()
         )
         self.time = nn.Sequential(*(_Block(n, KERNEL) for _ in range(BLOCKS)))
-        self.embed = conv_relu(n, WIDTH, (1, 1))
-        self.project = nn.Linear(WIDTH, WIDTH)
+        self.embed = conv_relu(n, POOLED, (1, 1))
+        self.project = nn.Linear(POOLED, width)
 
     def steps(self, features: Tensor) -> Tensor:
         """Return what is heard around each step of four frames: float32 [batch, 96, steps, 1]."""
@@ -47,12 +47,12 @@ class Words(nn.Module):
         return steps
 
     def pool(self, steps: Tensor) -> Tensor:
-        """Return what is heard in the whole clip: float32 [batch, WIDTH], 0 or more."""
+        """Return what is heard in the whole clip: float32 [batch, POOLED], 0 or more."""
         heard: Tensor = self.embed(steps).mean((2, 3))
         return heard
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return embeddings."""
+        """Return what it adds to an embedding."""
         heard: Tensor = self.project(self.pool(self.steps(features)))
         return heard
 

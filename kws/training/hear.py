@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kws.common.arrays import map_array, write_array
+from kws.common.errors import UserError
 from kws.common.parallel import in_threads
 from kws.common.types import Directions
 from kws.features.logmel import FrontEnd
@@ -17,9 +18,14 @@ BATCH = 64
 def hear_shard(encoder: Classifier, features: Path, out: Path, front_end: FrontEnd) -> None:
     """Write what a shard of features, [clips, frames, n_mels], sounds like: float32 [clips, embedding].
 
-    A clip is heard alone: it gives the same bits beside any others, and on any number of cores.
+    A clip is heard alone: it gives the same bits beside any others, and on any number of cores. Raises
+    UserError for other features than the front end makes.
     """
-    n = len(map_array(features, front_end.dtype, 3))
+    n, *shape = map_array(features, front_end.dtype, 3).shape
+    if n and shape != [front_end.n_frames, front_end.n_mels]:
+        found = f"clips of {shape[0]} frames and {shape[1]} bands"
+        wanted = f"{front_end.n_frames} and {front_end.n_mels}"
+        raise UserError(f"{features}: holds {found}, expected {wanted}; remove it and run `dvc repro`")
 
     def batch(start: int) -> Directions:
         shard = map_array(features, front_end.dtype, 3)  # anew: pages read stay until it is closed

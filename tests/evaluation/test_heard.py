@@ -14,6 +14,7 @@ from kws.evaluation import heard
 from kws.evaluation.answers import of_head, of_model
 from kws.evaluation.halves import encoder_of, head_of
 from kws.evaluation.streams import Stream
+from kws.models.encoder import EMBEDDING
 from kws.runtime.inference import Classifier
 from kws.targets.export import to_onnx
 from kws.training.transfer import load_encoder
@@ -81,8 +82,27 @@ def test_what_was_heard_of_fewer_clips_is_one_line(folder, model, streams, tmp_p
     shutil.copytree(folder, tmp_path / "heard")
     np.save(tmp_path / "heard" / name, np.load(folder / name)[:0])
     onnx.save(model, tmp_path / "kws.onnx")
-    nothing = np.zeros((0, 1, 98, 64), np.float32), np.zeros((0, 480), np.float32)
+    nothing = np.zeros((0, 1, 98, 64), np.float32), np.zeros((0, EMBEDDING), np.float32)
     with pytest.raises(UserError, match=r"words.*\.npy: holds [01] .*, expected"):
+        of_head(tmp_path / "kws.onnx", [], nothing, tmp_path / "heard", (70, 0), streams, SEED)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda heard: (heard / "words_drawn.npy").unlink(), r"words_drawn\.npy: is missing; run"),
+        (
+            lambda heard: np.save(heard / "stream_00000.npy", np.zeros((114, 9), np.float32)),
+            rf"stream_00000\.npy: holds directions of 9 numbers, expected {EMBEDDING}; run",
+        ),
+    ],
+)
+def test_what_the_head_cannot_be_compared_by_is_one_line(folder, model, streams, tmp_path, damage, said):
+    shutil.copytree(folder, tmp_path / "heard")
+    damage(tmp_path / "heard")
+    onnx.save(model, tmp_path / "kws.onnx")
+    nothing = np.zeros((0, 1, 98, 64), np.float32), np.zeros((0, EMBEDDING), np.float32)
+    with pytest.raises(UserError, match=said):
         of_head(tmp_path / "kws.onnx", [], nothing, tmp_path / "heard", (70, 0), streams, SEED)
 
 
@@ -106,7 +126,8 @@ def changed(model, part):
 
 
 def test_a_model_with_another_encoder_than_was_heard_with_is_refused(folder, model):
-    windows = list(heard.read_drawn(folder, SEED))
+    head = Classifier(head_of(model).SerializeToString())
+    windows = list(heard.read_drawn(folder, SEED, head))
     assert heard.compare(*changed(model, head_of), windows) <= heard.AGREE
     with pytest.raises(UserError, match=r"models/kws\.onnx: its probabilities differ by .* from those of"):
         heard.compare(*changed(model, encoder_of), windows)

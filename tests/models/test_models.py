@@ -268,11 +268,10 @@ def test_operators_stay_in_float_where_a_target_says_so(front_end, params, tmp_p
     in_float = {
         "Add": 2,
         "Conv": 3,
-        "Div": 2,
+        "Div": 1,
         "Gemm": 2,
         "MatMul": 2,
-        "Mul": 2,
-        "ReduceL2": 2,
+        "ReduceL2": 1,
         "ReduceMax": 1,
     }
     assert {op: precision["float_ops"][op] for op in in_float} == in_float

@@ -57,6 +57,13 @@ def test_a_clip_sounds_the_same_beside_any_others_and_on_any_number_of_cores(
     assert np.array_equal(heard(encoder, clips[5:6], front_end, tmp_path), together[5:6])
 
 
+def test_features_of_another_front_end_are_one_line(encoder, front_end, tmp_path):
+    with pytest.raises(
+        UserError, match=r"features\.npy: holds clips of 98 frames and 40 bands, expected 98 and 64"
+    ):
+        heard(encoder, np.zeros((2, 98, 40), np.float16), front_end, tmp_path)
+
+
 def test_a_graph_that_cannot_be_loaded_is_one_line(tmp_path):
     (tmp_path / "encoder.onnx").write_bytes(b"hello")
     with pytest.raises(UserError, match=r"encoder\.onnx: cannot be loaded \(.*run `dvc repro -f encoder`"):

@@ -1,0 +1,111 @@
+"""What two teachers hear in each spoken word alone: `python -m pretrain.teach WORDNET ENCODER`.
+
+WORDNET is the network of EfficientWord-Net (pretrain/wordnet.py), which learned words of people; ENCODER the
+former encoder as the pipeline exported it (models/encoder.onnx). Together they know more than either: half of
+a cosine is by each. Writes what they hear to pretrain/work/taught/NAME.npy for each NAME of
+pretrain/work/spoken, float16 [words, EMBEDDING] of length 1: the directions in which words differ most. It
+goes on with the bank at which it was stopped.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from kws.common.files import replacing
+from kws.common.parallel import map_blocks
+from kws.common.types import Audio, Directions
+from kws.features.logmel import FrontEnd, features
+from kws.models.encoder import EMBEDDING
+from kws.params.whole import load_params
+from kws.runtime.inference import Classifier, Session, cpu_session
+from pretrain import wordnet
+from pretrain.spoken import BANKS, read_spoken, words_of
+
+TAUGHT = Path("pretrain/work/taught")
+FIRST, SHARE = 192, 0.4
+"""Numbers by the first network of the former encoder, and what share of its cosines is by the second one."""
+FLOOR_DB = 60
+"""Noise lies so far under the peak of a word, for no teacher has heard digital silence."""
+
+
+def main(word_net: Path, encoder: Path) -> None:
+    """Ask both, and keep what differs most."""
+    front_end = load_params(Path("params.yaml")).features
+    asked = {"wordnet": partial(by_wordnet, word_net), "encoder": partial(by_encoder, encoder, front_end)}
+    heard = {
+        name: [answers(name, teacher, ask).astype(np.float32) for teacher, ask in asked.items()]
+        for name in BANKS
+    }
+    mean = np.concatenate([net for net, _ in heard.values()]).mean(axis=0)
+    both = {
+        name: np.concatenate([unit(net - mean), weigh(ours)], axis=1) for name, (net, ours) in heard.items()
+    }
+    everything = np.concatenate(list(both.values()))
+    variances, axes = np.linalg.eigh(everything.T @ everything)
+    print(
+        f"{variances[-EMBEDDING:].sum() / variances.sum():.1%} of the variance is in {EMBEDDING} directions"
+    )
+    for name, directions in both.items():
+        with replacing(TAUGHT / f"{name}.npy") as written:
+            np.save(written, unit(directions @ axes[:, -EMBEDDING:]).astype(np.float16))
+
+
+def answers(name: str, teacher: str, ask: Callable[[list[Audio]], Directions]) -> Directions:
+    """Return what a teacher hears in a bank: float16 [words, numbers], asked once."""
+    path = TAUGHT / teacher / f"{name}.npy"
+    if not path.exists():
+        said = words_of(read_spoken(name)[0])
+        heard = np.concatenate(list(map_blocks(partial(_block, ask, said), len(said))))
+        with replacing(path) as written:
+            np.save(written, heard.astype(np.float16))
+    found: Directions = np.load(path, allow_pickle=False)
+    return found
+
+
+def _block(ask: Callable[[list[Audio]], Directions], said: list[Audio], indices: range) -> Directions:
+    return ask([said[index] for index in indices])
+
+
+def by_wordnet(path: Path, said: list[Audio]) -> Directions:
+    """Return what EfficientWord-Net hears: float32 [words, 2048]."""
+    return wordnet.hear(_network(path), np.stack([alone(audio, wordnet.SAMPLES) for audio in said]))
+
+
+def by_encoder(path: Path, front_end: FrontEnd, said: list[Audio]) -> Directions:
+    """Return what the former encoder hears: float32 [words, numbers]."""
+    heard = [features(alone(audio, front_end.clip_samples), front_end) for audio in said]
+    return Classifier(_network(path)).logits(np.stack(heard)[:, None])
+
+
+@cache
+def _network(path: Path) -> Session:
+    return cpu_session(path)
+
+
+def alone(audio: Audio, n: int) -> Audio:
+    """Return the n samples around the middle of a word in faint noise."""
+    noise = np.random.default_rng(0).standard_normal(n, np.float32) * np.float32(np.abs(audio).max())
+    missing = max(0, n - len(audio))
+    whole = np.pad(audio, (missing // 2, missing - missing // 2))
+    start = (len(whole) - n) // 2
+    heard: Audio = whole[start : start + n] + noise * np.float32(10 ** (-FLOOR_DB / 20))
+    return heard
+
+
+def weigh(heard: Directions) -> Directions:
+    """Return directions of the former encoder, in which SHARE of a cosine is by its second network."""
+    first, second = unit(heard[:, :FIRST]), unit(heard[:, FIRST:])
+    return np.concatenate([first * np.float32((1 - SHARE) ** 0.5), second * np.float32(SHARE**0.5)], axis=1)
+
+
+def unit(vectors: Directions) -> Directions:
+    """Return vectors of length 1."""
+    directions: Directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return directions
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
