@@ -38,6 +38,7 @@ from kws.recordings.word import find_word
 from kws.runtime.inference import Classifier, Session, cpu_session
 from kws.training.transfer import for_features, load_encoder
 from pretrain import wordnet
+from pretrain.teach import unit
 
 ROOT = Path(__file__).parent.parent
 RATE, BATCH = 16000, 32
@@ -177,12 +178,6 @@ def middle(audio: Audio, n: int) -> Audio:
     """Return n samples around the middle of each clip."""
     start = (audio.shape[1] - n) // 2
     return audio[:, start : start + n]
-
-
-def unit(vectors: Directions) -> Directions:
-    """Return vectors of length 1."""
-    directions: Directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return directions
 
 
 def sources(data: Set) -> list[Source]:

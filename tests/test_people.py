@@ -15,13 +15,13 @@ from benchmarks.people import (
     middle,
     read_sets,
     sources,
-    unit,
 )
 from conftest import RATE, ROOT, SEEDS
 from kws.evaluation.halves import encoder_of as encoder_graph
 from kws.recordings.audio import read_audio
 from kws.targets.export import to_onnx
 from kws.training.transfer import load_encoder
+from pretrain.teach import unit
 
 WORDS, SPEAKERS, TAKES = 6, 14, 2
 
