@@ -1,6 +1,6 @@
 """Words by many synthetic voices: `python -m pretrain.speak NAME LIST`, NAME being espeak or kokoro.
 
-LIST is words or people, a list of words beside this file, or phrases, the list that `pretrain.stamps` makes.
+LIST is words or people, a list of words beside this file.
 Writes pretrain/work/spoken/NAME_LIST.npy, all words end to end, int16 at 16 kHz, and NAME_LIST.csv, one row a
 word.
 """
@@ -16,17 +16,15 @@ import soundfile
 from kws.common.parallel import map_blocks
 from kws.common.types import Audio, Pcm
 from kws.recordings.audio import to_int16
-from pretrain.voices import PHRASES, RATE, Spoken, speak
+from pretrain.voices import RATE, Spoken, speak
 
-SPOKEN, SPEECH = PHRASES.parent, Path("pretrain/work/speech")
+SPOKEN, SPEECH = Path("pretrain/work/spoken"), Path("pretrain/work/speech")
 """Words one by one, and speech of any kind."""
 COUNT = {
     "espeak_words": 8000,
     "kokoro_words": 4300,
     "espeak_people": 3000,
     "kokoro_people": 670,
-    "espeak_phrases": 22000,
-    "kokoro_phrases": 2000,
 }
 """Words that each speaks: its list again and again."""
 PIECE = 5 * RATE

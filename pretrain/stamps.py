@@ -1,11 +1,10 @@
 """People who say what a picture shows: `python -m pretrain.stamps STAMPS`, STAMPS a folder of them.
 
 STAMPS is /usr/share/tuxpaint/stamps with Debian's tuxpaint-stamps-default (GPL-2): 7,200 recordings in eleven
-languages with their text. Those short enough for a clip become pretrain/work/spoken/stamps.npy and the
-list of phrases beside it; all become speech, in pretrain/work/speech/stamps/.
+languages with their text. Those short enough for a clip become pretrain/work/spoken/stamps.npy; all become
+speech, in pretrain/work/speech/stamps/.
 """
 
-import csv
 import re
 import sys
 import unicodedata
@@ -19,7 +18,7 @@ from kws.common.types import Audio
 from kws.recordings.audio import read_audio
 from kws.recordings.word import find_word
 from pretrain.speak import write, write_speech
-from pretrain.voices import LONGEST_S, PHRASES, RATE, cut
+from pretrain.voices import LONGEST_S, RATE, cut
 
 LANGUAGES = ("be", "bg", "ca", "da", "el", "en", "es", "fr", "nl", "ro", "ru")
 KEPT_OUT = re.compile(
@@ -33,14 +32,10 @@ WHOLE = 0.95
 
 
 def main(stamps: Path) -> None:
-    """Write phrases, what they say, and speech."""
+    """Write phrases and speech."""
     recordings = list(read(stamps))
     phrases = [item for item in recordings if says_its_text(item[1], item[3])]
     write("stamps", cut(phrases))
-    with PHRASES.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["language", "word"])
-        writer.writerows(sorted({(language, text) for language, text, *_ in phrases}))
     for language in LANGUAGES:
         said = [audio for spoken, _, _, audio in recordings if spoken == language]
         write_speech(f"stamps/{language}", np.concatenate(said))

@@ -23,7 +23,6 @@ from kws.common.types import Audio
 from kws.recordings.word import find_word
 
 HERE = Path(__file__).parent
-PHRASES = Path("pretrain/work/spoken/phrases.csv")
 RATE, LONGEST_S = 16000, 1.1
 DISTINCT = {"kokoro_words": 800}
 """Words of a list, from its start: a neural voice takes a second of computing for each."""
@@ -60,8 +59,7 @@ Spoken = tuple[dict[str, str], Audio]
 
 def words(name: str) -> list[tuple[str, str]]:
     """Return languages and words of a list: no keyword, near miss of the evaluation or English digit."""
-    path = PHRASES if name == PHRASES.stem else HERE / f"{name}.csv"
-    with path.open(encoding="utf-8") as file:
+    with (HERE / f"{name}.csv").open(encoding="utf-8") as file:
         return [(row["language"], row["word"]) for row in csv.DictReader(file)]
 
 
