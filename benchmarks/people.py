@@ -268,7 +268,9 @@ def main() -> None:
     parser.add_argument("--half", choices=HALVES)
     asked = parser.parse_args()
     encoders = asked.encoder or [str(ROOT / "data/encoder/encoder.pt")]
-    sets = [data for folder in asked.folders if folder.is_dir() for data in read_sets(folder, asked.half)]
+    if missing := [str(folder) for folder in asked.folders if not folder.is_dir()]:
+        parser.error(f"{missing[0]}: no such folder")
+    sets = [data for folder in asked.folders for data in read_sets(folder, asked.half)]
     hears = {encoder: encoder_of(encoder) for encoder in encoders}
     for data in sets:
         baseline: dict[str, float] = {}

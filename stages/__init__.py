@@ -77,6 +77,9 @@ def _interrupted() -> None:
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):  # while a stage's modules are loaded
         print(INTERRUPTED, file=sys.stderr)
+    elif isinstance(error, ModuleNotFoundError):
+        todo = "run `source .venv/bin/activate` (after `make setup`) first"
+        print(f"error: {sys.executable} has no {error.name}; {todo}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 

@@ -575,3 +575,12 @@ def test_check_says_what_much_will_take_and_goes_on(checked, capsys):
     replace_params("per_class: 40", "per_class: 900000")
     assert run("check") is None
     assert "warning: 900,060 clips take about" in capsys.readouterr().err
+
+
+def test_a_python_without_the_packages_is_told_in_one_line():
+    """As where DVC is called by its path and the environment's python is not on PATH."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "stages.check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: .*python.* has no \w+; .*source .venv/bin/activate.*first\n", done.stderr)

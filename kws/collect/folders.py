@@ -53,7 +53,8 @@ def find_folders(folder: Path, background: str | None = None) -> Folders:
     UserError where there is no such folder, no folder in it, or a recording or a broken link beside these.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; name one that holds <LABEL>/*.wav or seeds/<LABEL>/*.wav")
+        what = "is a file" if folder.exists() else "no such folder"
+        raise UserError(f"{folder}: {what}; name a folder that holds <LABEL>/*.wav or seeds/<LABEL>/*.wav")
     parts = {name: folder / name for name in PARTS if (folder / name).is_dir()}
     seeds = folder / SEEDS if (folder / SEEDS).is_dir() else folder
     found = sorted(path for path in seeds.iterdir() if path.is_dir() and _counts(path, seeds == folder))

@@ -151,9 +151,10 @@ def test_it_is_written_again_but_never_over_what_somebody_else_wrote(project, mo
             "Unicode NFD",
         ),
         (lambda: shutil.rmtree("my"), "my: no such folder"),
+        (lambda: (shutil.rmtree("my"), Path("my").touch()), "my: is a file"),
         (lambda: [shutil.rmtree(f"my/seeds/{word}") for word in ("ON", "MÚSICA")], "my/seeds: holds no word"),
     ],
-    ids=["broken", "no background", "name", "accents", "no folder", "no words"],
+    ids=["broken", "no background", "name", "accents", "no folder", "a file", "no words"],
 )
 def test_nothing_is_written_where_training_would_fail(project, monkeypatch, capsys, spoil, says):
     spoil()
