@@ -80,8 +80,9 @@ def features(audio: Features, front_end: FrontEnd) -> Features:
 def log_mel(audio: Features, front_end: FrontEnd) -> Features:
     """Return the log-mel in dB, float32 [frames, n_mels], of float32 [samples] in -1..1.
 
-    The spectrum is taken in float64: in float32 its rounding noise, relative to the loudest bin, reaches the
-    quiet bands of low-passed recordings.
+    All is float64 up to the last rounding: in float32 the rounding noise of a spectrum, relative to the
+    loudest bin, reaches the quiet bands of low-passed recordings, and products and logarithms differ in their
+    last bits between processors.
     """
     centred = audio.astype(np.float64) - audio.mean(dtype=np.float64)
     emphasised = centred.copy()
@@ -89,9 +90,12 @@ def log_mel(audio: Features, front_end: FrontEnd) -> Features:
     frames = np.lib.stride_tricks.sliding_window_view(emphasised, front_end.window)[:: front_end.hop]
     spectrum = np.fft.rfft(frames * hann(front_end.window), front_end.n_fft)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    mel = power.astype(np.float32) @ mel_filterbank(front_end)
-    decibels: Features = np.float32(10) * np.log10(mel + np.float32(1e-10))
-    return decibels
+    return decibels(power @ mel_filterbank(front_end))
+
+
+def decibels(mel: NDArray[np.float64]) -> Features:
+    """Return powers in dB, rounded to float32."""
+    return (10 * np.log10(mel + 1e-10)).astype(np.float32)
 
 
 def normalise(log_mel: Features, norm: Literal["cmvn", "mean", "none"]) -> Features:
@@ -113,12 +117,12 @@ def hann(n: int) -> NDArray[np.float64]:
 
 
 @lru_cache
-def mel_filterbank(front_end: FrontEnd) -> Features:
-    """Return triangular filters, float32 [n_fft // 2 + 1, n_mels]: HTK mel scale, each of unit area in Hz."""
+def mel_filterbank(front_end: FrontEnd) -> NDArray[np.float64]:
+    """Return triangular filters, float64 [n_fft // 2 + 1, n_mels]: HTK mel scale, each of unit area in Hz."""
     low, high = (2595 * np.log10(1 + f / 700) for f in (front_end.f_min, front_end.f_max))
     edges = 700 * (10 ** (np.linspace(low, high, front_end.n_mels + 2) / 2595) - 1)
     bins = np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sample_rate)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    triangles = np.maximum(0, np.minimum(rising, falling)) * 2 / (edges[2:] - edges[:-2])
-    return triangles.astype(np.float32)
+    triangles: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling)) * 2 / (edges[2:] - edges[:-2])
+    return triangles

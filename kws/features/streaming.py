@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.common.types import Audio, Features
-from kws.features.logmel import FrontEnd, hann, mel_filterbank, normalise
+from kws.features.logmel import FrontEnd, decibels, hann, mel_filterbank, normalise
 
 Bands = NDArray[np.float64]
 """A quantity of each frame and mel band: [frames, n_mels]."""
@@ -33,7 +33,7 @@ class FeatureStream:
             raise ValueError(f"hop_ms is {hop_ms:g}, expected a multiple of {front_end.hop_ms:g}")
         self._front_end = front_end
         self._frames, self._hop = round(frames), round(frames) * front_end.hop
-        self._filters = mel_filterbank(front_end).astype(np.float64)
+        self._filters = mel_filterbank(front_end)
         self._window = hann(front_end.window)
         self._constant = np.fft.rfft(self._window, front_end.n_fft)
         self._constant_power = np.square(np.abs(self._constant)) @ self._filters
@@ -71,5 +71,4 @@ class FeatureStream:
     def _features(self, mean: float) -> Features:
         c = mean * (1 - self._front_end.preemphasis)
         mel = np.maximum(self._power - 2 * c * self._cross + c**2 * self._constant_power, 0)
-        log_mel: Features = np.float32(10) * np.log10(mel.astype(np.float32) + np.float32(1e-10))
-        return normalise(log_mel, self._front_end.norm)
+        return normalise(decibels(mel), self._front_end.norm)

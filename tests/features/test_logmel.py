@@ -1,5 +1,9 @@
 """The front end: shapes that follow from parameters, golden vectors, and agreement with torchaudio."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -112,3 +116,42 @@ def test_background_files_have_features_too(front_end):
 def test_impossible_parameters_are_refused(front_end, values, says):
     with pytest.raises(ValueError, match=says):
         changed(front_end, **values)
+
+
+ASKED = """
+import hashlib
+from kws.features.logmel import features
+from kws.params.whole import load_params
+from kws.recordings.audio import audio_files, read_audio
+from pathlib import Path
+front_end, heard = load_params(Path("params.yaml")).features, hashlib.sha256()
+for path in audio_files(Path("data/seeds"))[:8]:
+    audio = read_audio(path, 16000)
+    for start in range(0, len(audio) - 16000, 1600):
+        heard.update(features(audio[start : start + 16000], front_end).astype(front_end.dtype).tobytes())
+print(heard.hexdigest())
+"""
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"},
+        {
+            "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX2 FMA3"
+        },
+        {"OPENBLAS_CORETYPE": "Haswell"},
+        {"OPENBLAS_CORETYPE": "Prescott"},
+    ],
+    ids=["no AVX512", "no AVX2", "BLAS of Haswell", "BLAS of Prescott"],
+)
+def test_features_are_the_same_bytes_on_older_processors(processor):
+    """As far as one machine can tell: numpy and BLAS are made to take the paths of others."""
+
+    def heard(environment):
+        command = [sys.executable, "-W", "ignore", "-c", ASKED]
+        return subprocess.run(
+            command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert heard(processor) == heard({})
