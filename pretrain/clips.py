@@ -24,7 +24,7 @@ from pretrain.spoken import BANKS, read_spoken
 from pretrain.teach import TAUGHT
 
 CLIPS = Path("pretrain/work/clips")
-COUNT, SEED = 80000, 4
+COUNT, SEED = 100000, 5
 CHANGED = {"val_share": 0.04, "snr_range": [-6, 26], "p_noise": 0.85}
 """What is not as in the user's augmentation."""
 Row = tuple[str, str]

@@ -31,7 +31,7 @@ from kws.training.regularise import mask
 from pretrain.clips import CLIPS
 
 OUT, BEGUN = CLIPS.parent / "encoder.pt", CLIPS.parent / "fitting.pt"
-EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 5, 128, 1e-3, 1e-2, 200
+EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 4, 128, 1e-3, 1e-2, 200
 FROZEN = 16
 """Layers of the public embedding that stay as they are: its first two stages, the costliest to teach."""
 SCALE, SMOOTHING = 20.0, 0.1

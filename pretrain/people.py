@@ -1,27 +1,22 @@
 """Recordings of people to learn from: `python -m pretrain.people SOUNDS` writes pretrain/work/speech/.
 
-Where people.csv names a recording, it is a word, and goes to pretrain/work/spoken/people.npy too.
-
 SOUNDS is /usr/share/asterisk/sounds with Debian's asterisk-core-sounds-{en,es,fr,it,ru}-g722 and
 asterisk-prompt-it-menardi-wav (CC-BY-SA): announcements by five speakers in five languages, two hours.
-English digits, and Spanish menus, where a keyword may be said, are left out. The shipped negatives are copied
-beside them. Decoding needs PyAV: `uv pip install av`.
+English digits, and Spanish menus, where a keyword may be said, are left out. Decoding needs PyAV:
+`uv pip install av`.
 """
 
-import csv
 import re
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 
-from kws.common.types import Audio, Pcm
-from kws.recordings.audio import read_audio, to_float, to_int16
-from pretrain.speak import SPEECH, write, write_speech
-from pretrain.voices import RATE, cut
+from kws.common.types import Pcm
+from kws.recordings.audio import read_audio, to_int16
+from pretrain.speak import write_speech
+from pretrain.voices import RATE
 
 LEFT_OUT = {
     "en_US_f_Allison": re.compile("digits/"),
@@ -36,24 +31,11 @@ NONE = re.compile("silence")
 
 def main(sounds: Path) -> None:
     """Write what each speaker says, end to end and cut into pieces."""
-    write("people", cut(said(sounds)))
-    shutil.copytree("data/negatives", SPEECH / "negatives", dirs_exist_ok=True)
     for folder in sorted(path for path in sounds.iterdir() if path.is_dir()):
         named = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*.[gw]*"))}
         left_out = LEFT_OUT.get(folder.name, NONE)
         parts = [read(path) for name, path in named.items() if not (left_out.match(name) or NONE.match(name))]
         write_speech(f"people/{folder.name}", np.concatenate(parts) if parts else np.zeros(0, np.int16))
-
-
-def said(sounds: Path) -> Iterator[tuple[str, str, str, Audio]]:
-    """Yield language, word, speaker and audio of the recordings that say one word."""
-    with Path(__file__).with_name("people.csv").open(encoding="utf-8") as file:
-        named = {(row["language"], row["recording"]): row["word"] for row in csv.DictReader(file)}
-    for path in sorted(sounds.rglob("*.[gw]*")):
-        speaker = path.relative_to(sounds).parts[0]
-        recording = path.relative_to(sounds / speaker).with_suffix("").as_posix()
-        if word := named.get((speaker[:2], recording)):
-            yield speaker[:2], word, speaker, to_float(read(path))
 
 
 def read(path: Path) -> Pcm:

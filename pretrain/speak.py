@@ -1,8 +1,7 @@
-"""Words by many synthetic voices: `python -m pretrain.speak NAME LIST`, NAME being espeak or kokoro.
+"""Words by many synthetic voices: `python -m pretrain.speak NAME`, NAME being espeak, flite or kokoro.
 
-LIST is words or people, a list of words beside this file.
-Writes pretrain/work/spoken/NAME_LIST.npy, all words end to end, int16 at 16 kHz, and NAME_LIST.csv, one row a
-word.
+They say words.csv. Writes pretrain/work/spoken/NAME_words.npy, all words end to end, int16 at 16 kHz, and
+NAME_words.csv, one row a word.
 """
 
 import csv
@@ -20,21 +19,16 @@ from pretrain.voices import RATE, Spoken, speak
 
 SPOKEN, SPEECH = Path("pretrain/work/spoken"), Path("pretrain/work/speech")
 """Words one by one, and speech of any kind."""
-COUNT = {
-    "espeak_words": 8000,
-    "kokoro_words": 4300,
-    "espeak_people": 3000,
-    "kokoro_people": 670,
-}
-"""Words that each speaks: its list again and again."""
+COUNT = {"espeak": 8000, "flite": 4000, "kokoro": 4300}
+"""Words that each speaks: the list again and again."""
 PIECE = 5 * RATE
 """Samples in a file of speech."""
 
 
-def main(name: str, words: str) -> None:
+def main(name: str) -> None:
     """Speak all words in turn, again and again."""
-    key = f"{name}_{words}"
-    write(key, [item for block in map_blocks(partial(speak, name, words), COUNT[key]) for item in block])
+    spoken = [item for block in map_blocks(partial(speak, name), COUNT[name]) for item in block]
+    write(f"{name}_words", spoken)
 
 
 def write(name: str, spoken: list[Spoken]) -> None:
@@ -55,4 +49,4 @@ def write_speech(name: str, audio: Audio | Pcm) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

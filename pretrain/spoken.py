@@ -8,7 +8,7 @@ from kws.augment.sources import Bank
 from kws.common.types import Audio
 from pretrain.speak import SPOKEN
 
-BANKS = {"bank": 11, "espeak_words": 4, "pieces": 2, "stamps": 3}
+BANKS = {"bank": 11, "espeak_words": 4, "flite_words": 3, "pieces": 3, "stamps": 3}
 """Whose words clips say, and how often."""
 
 

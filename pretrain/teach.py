@@ -1,14 +1,14 @@
-"""What two teachers hear in each spoken word alone: `python -m pretrain.teach WORDNET ENCODER`.
+"""What three teachers hear in each spoken word alone: `python -m pretrain.teach WORDNET FORMER LATEST`.
 
-WORDNET is the network of EfficientWord-Net (pretrain/wordnet.py), which learned words of people; ENCODER the
-former encoder as the pipeline exported it (models/encoder.onnx). Together they know more than either: half of
-a cosine is by each. Writes what they hear to pretrain/work/taught/NAME.npy for each NAME of
-pretrain/work/spoken, float16 [words, EMBEDDING] of length 1: the directions in which words differ most. It
-goes on with the bank at which it was stopped.
+WORDNET is the network of EfficientWord-Net (pretrain/wordnet.py), which learned words of people; FORMER and
+LATEST are earlier encoders as the pipeline exported them (models/encoder.onnx), FORMER one whose two networks
+are laid beside each other. Together they know more than any; each has its share of a cosine. Writes what
+they hear to pretrain/work/taught/NAME.npy for each NAME of pretrain/work/spoken, float16 [words, EMBEDDING]
+of length 1: the directions in which words differ most. It goes on with the bank at which it was stopped.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -25,30 +25,36 @@ from pretrain import wordnet
 from pretrain.spoken import BANKS, read_spoken, words_of
 
 TAUGHT = Path("pretrain/work/taught")
-FIRST, SHARE = 192, 0.4
-"""Numbers by the first network of the former encoder, and what share of its cosines is by the second one."""
+SHARES = {"wordnet": 0.4, "former": 0.4, "latest": 0.2}
+"""Of a cosine, by each teacher."""
+FIRST, SECOND = 192, 0.6
+"""Numbers by the first network of FORMER, and what share of its cosines is by the second one."""
 FLOOR_DB = 60
 """Noise lies so far under the peak of a word, for no teacher has heard digital silence."""
 
 
-def main(word_net: Path, encoder: Path) -> None:
-    """Ask both, and keep what differs most."""
+def main(word_net: Path, former: Path, latest: Path) -> None:
+    """Ask all, and keep what differs most."""
     front_end = load_params(Path("params.yaml")).features
-    asked = {"wordnet": partial(by_wordnet, word_net), "encoder": partial(by_encoder, encoder, front_end)}
+    asked = {
+        "wordnet": partial(by_wordnet, word_net),
+        "former": partial(by_encoder, former, front_end),
+        "latest": partial(by_encoder, latest, front_end),
+    }
     heard = {
-        name: [answers(name, teacher, ask).astype(np.float32) for teacher, ask in asked.items()]
+        name: {teacher: answers(name, teacher, ask).astype(np.float32) for teacher, ask in asked.items()}
         for name in BANKS
     }
-    mean = np.concatenate([net for net, _ in heard.values()]).mean(axis=0)
-    both = {
-        name: np.concatenate([unit(net - mean), weigh(ours)], axis=1) for name, (net, ours) in heard.items()
+    mean = np.concatenate([by["wordnet"] for by in heard.values()]).mean(axis=0)
+    joined = {
+        name: join(unit(by["wordnet"] - mean), weigh(by["former"]), unit(by["latest"]))
+        for name, by in heard.items()
     }
-    everything = np.concatenate(list(both.values()))
+    everything = np.concatenate(list(joined.values()))
     variances, axes = np.linalg.eigh(everything.T @ everything)
-    print(
-        f"{variances[-EMBEDDING:].sum() / variances.sum():.1%} of the variance is in {EMBEDDING} directions"
-    )
-    for name, directions in both.items():
+    kept = variances[-EMBEDDING:].sum() / variances.sum()
+    print(f"{kept:.1%} of the variance is in {EMBEDDING} directions")
+    for name, directions in joined.items():
         with replacing(TAUGHT / f"{name}.npy") as written:
             np.save(written, unit(directions @ axes[:, -EMBEDDING:]).astype(np.float16))
 
@@ -96,9 +102,19 @@ def alone(audio: Audio, n: int) -> Audio:
 
 
 def weigh(heard: Directions) -> Directions:
-    """Return directions of the former encoder, in which SHARE of a cosine is by its second network."""
-    first, second = unit(heard[:, :FIRST]), unit(heard[:, FIRST:])
-    return np.concatenate([first * np.float32((1 - SHARE) ** 0.5), second * np.float32(SHARE**0.5)], axis=1)
+    """Return directions of the former encoder, in which SECOND of a cosine is by its second network."""
+    parts = unit(heard[:, :FIRST]), unit(heard[:, FIRST:])
+    return _laid_beside(parts, [1 - SECOND, SECOND])
+
+
+def join(*parts: Directions) -> Directions:
+    """Return directions in which each of the teachers has its share."""
+    return _laid_beside(parts, list(SHARES.values()))
+
+
+def _laid_beside(parts: Sequence[Directions], shares: list[float]) -> Directions:
+    weighed = [part * np.float32(share**0.5) for part, share in zip(parts, shares, strict=True)]
+    return np.concatenate(weighed, axis=1)
 
 
 def unit(vectors: Directions) -> Directions:

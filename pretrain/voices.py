@@ -1,6 +1,7 @@
 """Synthetic voices, each saying a word in a way that is drawn from the word's number.
 
-`espeak` is the program espeak-ng. `kokoro` is Kokoro-82M by ONNX Runtime: the folder in KOKORO holds its
+`espeak` is the program espeak-ng, `flite` the program flite, whose voices are built from recordings of four
+American and Scottish people. `kokoro` is Kokoro-82M by ONNX Runtime: the folder in KOKORO holds its
 `model.onnx`, `vocab.json` and `voices/*.bin`, float32 [510, 1, 256] each.
 """
 
@@ -22,10 +23,9 @@ from kws.common.seeding import rng
 from kws.common.types import Audio
 from kws.recordings.word import find_word
 
-HERE = Path(__file__).parent
 RATE, LONGEST_S = 16000, 1.1
-DISTINCT = {"kokoro_words": 800}
-"""Words of a list, from its start: a neural voice takes a second of computing for each."""
+DISTINCT = {"kokoro": 800}
+"""Words that it says, from the start of the list: a neural voice takes a second of computing for each."""
 BLENDED = 0.65
 """Share of Kokoro's words that are spoken by a mixture of two voices."""
 HELD_OUT = {
@@ -51,15 +51,17 @@ ACCENT = {
     "ro": ("ro", "ro", 1.0),
 }
 """Of Kokoro: the usual one, the other one, and the share of the usual one; it speaks no other languages."""
+FLITE, PACE = ("awb", "kal16", "rms", "slt"), (0.75, 1.3)
+"""Voices of flite, and what their words' lengths are multiplied by."""
 EFFECTS = ("whisper", "whisperf", "robosoft")
 """Variants of espeak-ng that are no voices: their names begin so."""
 
 Spoken = tuple[dict[str, str], Audio]
 
 
-def words(name: str) -> list[tuple[str, str]]:
-    """Return languages and words of a list: no keyword, near miss of the evaluation or English digit."""
-    with (HERE / f"{name}.csv").open(encoding="utf-8") as file:
+def words() -> list[tuple[str, str]]:
+    """Return languages and words to say: no keyword, near miss of the evaluation or English digit."""
+    with Path(__file__).with_name("words.csv").open(encoding="utf-8") as file:
         return [(row["language"], row["word"]) for row in csv.DictReader(file)]
 
 
@@ -81,6 +83,16 @@ def variants() -> list[str]:
     table = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
     names = [line.split("!v/")[1].split()[0] for line in table if "!v/" in line]
     return sorted(name for name in names if not name.startswith(EFFECTS))
+
+
+def flite(index: int, language: str, word: str) -> tuple[str, Audio]:
+    """Speak word `index` with a voice of flite, which knows English alone."""
+    random = rng(1, "flite", index)
+    voice, pace = str(random.choice(FLITE)), f"duration_stretch={random.uniform(*PACE):.2f}"
+    command = ["flite", "-voice", voice, "--setf", pace, "-t", word, "-o", "/dev/stdout"]
+    wav = subprocess.run(command, capture_output=True, check=True).stdout
+    audio, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
+    return voice, soxr.resample(audio, rate, RATE)
 
 
 def kokoro(index: int, language: str, word: str) -> tuple[str, Audio]:
@@ -117,14 +129,18 @@ def kokoro_model() -> tuple[ort.InferenceSession, dict[str, int], dict[str, Audi
     return session, vocabulary, {path.stem: np.fromfile(path, np.float32).reshape(-1, 256) for path in files}
 
 
-SYNTHESISERS: dict[str, Callable[[int, str, str], tuple[str, Audio]]] = {"espeak": espeak, "kokoro": kokoro}
-LANGUAGES = {"espeak": ACCENTS.keys(), "kokoro": ACCENT.keys()}
+SYNTHESISERS: dict[str, Callable[[int, str, str], tuple[str, Audio]]] = {
+    "espeak": espeak,
+    "flite": flite,
+    "kokoro": kokoro,
+}
+LANGUAGES = {"espeak": ACCENTS.keys(), "flite": {"en"}, "kokoro": ACCENT.keys()}
 
 
-def speak(name: str, words_list: str, indices: range) -> list[Spoken]:
+def speak(name: str, indices: range) -> list[Spoken]:
     """Return words of one synthesiser, by their numbers: what was said and how, and the word cut out."""
-    known = [(language, word) for language, word in words(words_list) if language in LANGUAGES[name]]
-    vocabulary, say = known[: DISTINCT.get(f"{name}_{words_list}")], SYNTHESISERS[name]
+    known = [(language, word) for language, word in words() if language in LANGUAGES[name]]
+    vocabulary, say = known[: DISTINCT.get(name)], SYNTHESISERS[name]
     numbered = [(index, *vocabulary[index % len(vocabulary)]) for index in indices]
     return cut((language, word, *say(index, language, word)) for index, language, word in numbered)
 

@@ -19,9 +19,7 @@ from pretrain.bank import may_be_heard
 from pretrain.fit import Clips, project, start_from, warp
 from pretrain.speak import PIECE, write_speech
 from pretrain.stamps import KEPT_OUT, plain, says_its_text
-from pretrain.voices import HELD_OUT, speak, words
-
-LISTS = ("words", "people")
+from pretrain.voices import FLITE, HELD_OUT, speak, words
 
 
 def test_no_word_of_the_evaluation_was_heard_before():
@@ -29,7 +27,7 @@ def test_no_word_of_the_evaluation_was_heard_before():
     near_misses = {path.stem for path in (ROOT / "data/eval/near_misses").glob("*/*")}
     digits = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
     assert len(keywords) == 7 and len(near_misses) == 22
-    known = {plain(word) for name in LISTS for _, word in words(name)}
+    known = {plain(word) for _, word in words()}
     assert known.isdisjoint(keywords | near_misses | digits)
     assert all(KEPT_OUT.search(word) for word in keywords | near_misses | digits)
     assert KEPT_OUT.search(plain("La puerta principal")) and not KEPT_OUT.search(plain("Una rana"))
@@ -68,10 +66,17 @@ def test_the_shipped_encoder_tells_words_it_was_never_taught_by_voices_it_never_
     assert (nearest == torch.tensor([i for i, _ in words])).float().mean() > 0.9
 
 
+@pytest.mark.skipif(not shutil.which("flite"), reason="flite is not installed")
+def test_flite_says_the_english_words_alone():
+    spoken = speak("flite", range(8))
+    assert {row["language"] for row, _ in spoken} == {"en"}
+    assert {row["voice"] for row, _ in spoken} <= set(FLITE)
+
+
 @pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
 def test_a_spoken_word_follows_from_its_number():
-    (row, audio), (_, again) = (speak("espeak", "words", range(5, 6))[0] for _ in range(2))
-    assert row["word"] == words("words")[5][1]
+    (row, audio), (_, again) = (speak("espeak", range(5, 6))[0] for _ in range(2))
+    assert row["word"] == words()[5][1]
     assert np.array_equal(audio, again)
     assert 0.15 * RATE <= len(audio) <= 1.1 * RATE
 
@@ -125,8 +130,17 @@ def test_a_teacher_hears_a_word_in_the_middle_of_faint_noise():
 def test_so_much_of_a_cosine_is_by_each_part_of_the_former_encoder():
     heard = np.random.default_rng(0).standard_normal((5, 480), np.float32)
     weighed = teach.weigh(heard)
-    assert np.allclose((weighed[:, : teach.FIRST] ** 2).sum(1), 1 - teach.SHARE, atol=1e-5)
+    assert np.allclose((weighed[:, : teach.FIRST] ** 2).sum(1), 1 - teach.SECOND, atol=1e-5)
     assert np.allclose((weighed**2).sum(1), 1, atol=1e-5)
+
+
+def test_each_teacher_has_its_share_of_a_cosine():
+    one, other = (np.eye(4, dtype=np.float32)[[index]] for index in (0, 1))
+    alike = [
+        float((teach.join(*first) @ teach.join(*([one] * 3)).T).item())
+        for first in ((one, other, other), (other, other, one))
+    ]
+    assert np.allclose(alike, [teach.SHARES["wordnet"], teach.SHARES["latest"]])
 
 
 def test_an_encoder_starts_with_what_a_smaller_one_knew():
