@@ -10,7 +10,7 @@ import typer
 from kws.common.errors import UserError
 from kws.common.foreign import check_labels
 from kws.common.terminal import plain, plain_json
-from kws.runtime.cli import HEAR, run, show_version
+from kws.runtime.cli import HEAR, RateOption, SensitivityOption, run, show_version
 from kws.runtime.cli import cli as runtime
 
 PROJECT, RECORD, BOARD = "Set the project up", "Record your own words", "Compiled models and boards"
@@ -165,11 +165,13 @@ def features(
 def bundle(
     target: Annotated[str, typer.Option(help="a compiled target, or float: the model as trained")] = "float",
     out: Annotated[Path, typer.Option(help="archive to write")] = Path("kws-bundle.tar.gz"),
+    fa_per_hour: RateOption = None,
+    sensitivity: SensitivityOption = None,
 ) -> None:
     """Pack all that a board needs into one archive."""
     from kws.bundle.write import write_bundle
 
-    manifest = write_bundle(out, target, Path("models"))
+    manifest = write_bundle(out, target, Path("models"), fa_per_hour, sensitivity or ())
     typer.echo(f"{plain(out)}: {manifest.model} for {target}, {out.stat().st_size / 1e6:.1f} MB")
 
 

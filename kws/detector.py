@@ -7,7 +7,8 @@ event.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,15 @@ class Trigger:
 
 
 @dataclass(frozen=True)
+class Point:
+    """An operating point: the thresholds that were chosen for one rate of false accepts."""
+
+    fa_per_hour: float
+    on: dict[str, float]
+    """threshold of each keyword; above 1, it never fires"""
+
+
+@dataclass(frozen=True)
 class DetectorSpec(Labelled):
     """models/detector.json: all that turns probabilities into events."""
 
@@ -178,6 +188,8 @@ class DetectorSpec(Labelled):
     rules: Rules
     on: dict[str, float]
     """threshold of each keyword; above 1, it never fires"""
+    points: list[Point] = field(default_factory=list)
+    """what other rates would take, ascending; a file must say, if only that there are none"""
 
 
 def write_spec(path: Path, spec: DetectorSpec) -> None:
@@ -195,6 +207,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "level_floor": (-14, 0),
 }
 """Of the rules in a file, whoever wrote it; `detector` in params.yaml is as wide."""
+MOST_PER_HOUR = 3600.0
+"""False accepts, as in `detector.target_fa_per_hour`."""
 HIGHEST = 2.0
 """A threshold; no average reaches it."""
 
@@ -215,12 +229,22 @@ def _check(spec: DetectorSpec) -> None:
     if spec.background not in spec.labels or not spec.keywords:
         raise ValueError(f"labels holds {' '.join(spec.labels)[:300]}, expected keywords and the background")
     values = [(f"rules.{name}", getattr(spec.rules, name), bounds) for name, bounds in RANGES.items()]
-    values += [(f"on.{name}", value, (0, HIGHEST)) for name, value in spec.on.items()]
+    sets = [("", spec.on), *((f"points[{index}].", point.on) for index, point in enumerate(spec.points))]
+    values += [(f"{where}on.{name}", on[name], (0, HIGHEST)) for where, on in sets for name in on]
+    rates = [(f"points[{index}].fa_per_hour", point.fa_per_hour) for index, point in enumerate(spec.points)]
+    values += [(name, rate, (0, MOST_PER_HOUR)) for name, rate in rates]
     for name, value, (low, high) in values:
         if not low <= value <= high:
             raise ValueError(f"{name} is {value:g}, expected {low:g} to {high:g}")
-    if missing := [keyword for keyword in spec.keywords if keyword not in spec.on]:
-        raise ValueError(f"no threshold for {' '.join(missing)}")
+    for where, on in sets:
+        if missing := [keyword for keyword in spec.keywords if keyword not in on]:
+            raise ValueError(f"no threshold for {' '.join(missing)}{' in ' * bool(where)}{where.strip('.')}")
+    for index, (point, after) in enumerate(pairwise(spec.points), 1):
+        there = f"points[{index}]"
+        if not point.fa_per_hour < after.fa_per_hour:
+            raise ValueError(f"{there}.fa_per_hour is {after.fa_per_hour:g}, expected ascending rates")
+        if higher := [keyword for keyword in spec.keywords if after.on[keyword] > point.on[keyword]]:
+            raise ValueError(f"{there}.on.{higher[0]} is higher than at a lower rate, expected no more")
 
 
 class Detector:

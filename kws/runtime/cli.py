@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from enum import Enum
 from importlib.metadata import distributions, version
@@ -24,6 +25,7 @@ from kws.runtime.gate import AutomaticGain, SpeechGate
 from kws.runtime.kit import Kit, read_kit
 from kws.runtime.listen import Warnings, listen
 from kws.runtime.microphone import Faults, Microphone, list_devices
+from kws.runtime.points import adjusted
 from kws.runtime.recorder import Recorder
 from kws.runtime.recording import Highest, Part, hear, nothing_heard, scores_json, scores_table
 from kws.runtime.sinks import HEADING, Command, Lines, Listener, Mqtt, as_audacity, as_json, as_line
@@ -51,6 +53,13 @@ WRITERS: dict[Format, Callable[[Event, Path], str]] = {
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="an unpacked bundle")]
 ModelOption = Annotated[Path, typer.Option("--model", help="an ONNX model, without --bundle")]
 DetectorOption = Annotated[Path, typer.Option("--detector", help="its detector, without --bundle")]
+RateOption = Annotated[
+    float | None, typer.Option("--fa-per-hour", help="thresholds for so many false accepts an hour")
+]
+SensitivityOption = Annotated[
+    list[str] | None,
+    typer.Option("--sensitivity", help="LUZ=+1 hears more of LUZ, -1 less of all, in half operating points"),
+]
 GateOption = Annotated[bool, typer.Option("--gate", help="spare the model where there is no speech")]
 GainOption = Annotated[bool, typer.Option("--gain", help="bring speech to one level")]
 
@@ -80,6 +89,8 @@ def spot(
     bundle: BundleOption = None,
     model: ModelOption = MODEL,
     detector: DetectorOption = DETECTOR,
+    fa_per_hour: RateOption = None,
+    sensitivity: SensitivityOption = None,
     form: Annotated[Format, typer.Option("--format", help="how events are written")] = Format.table,
     scores: Annotated[bool, typer.Option("--scores", help="each keyword's highest score, too")] = False,
     plot: Annotated[Path | None, typer.Option(help="draw one file, up to 10 min")] = None,
@@ -94,7 +105,7 @@ def spot(
         raise UserError(f"{len(files)} files: --plot and --format audacity take one at a time")
     if scores and form is Format.audacity:
         raise UserError("--scores: a label track has no place for them; use --format table or json")
-    kit = _kit(bundle, model, detector)
+    kit = _kit(bundle, model, detector, fa_per_hour, sensitivity)
     if form is Format.table:
         typer.echo(HEADING)
     failed = 0
@@ -140,6 +151,8 @@ def listen_(
     bundle: BundleOption = None,
     model: ModelOption = MODEL,
     detector: DetectorOption = DETECTOR,
+    fa_per_hour: RateOption = None,
+    sensitivity: SensitivityOption = None,
     device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
     devices: Annotated[bool, typer.Option("--list", help="list the microphones and stop")] = False,
     from_file: Annotated[Path | None, typer.Option(help="hear a file instead; - is raw PCM on stdin")] = None,
@@ -156,7 +169,7 @@ def listen_(
     if devices:
         typer.echo("\n".join(list_devices()) or "no microphone")
         return
-    kit = _kit(bundle, model, detector)
+    kit = _kit(bundle, model, detector, fa_per_hour, sensitivity)
     spec, rate = kit.detector, kit.front_end.sample_rate
     spotter = Spotter(kit, _gate(kit, gate))
     recorder = Recorder(save_events, spec, rate, _stream_name(from_file)) if save_events else None
@@ -188,8 +201,12 @@ def listen_(
         raise UserError(f"{save_events}: not all audio was saved ({recorder.failure.strerror})")
 
 
-def _kit(bundle: Path | None, model: Path, detector: Path) -> Kit:
-    return read_bundle(bundle) if bundle else read_kit(model, detector)
+def _kit(
+    bundle: Path | None, model: Path, detector: Path, fa_per_hour: float | None, sensitivity: list[str] | None
+) -> Kit:
+    """Return the model of a bundle, or that of two files, with the thresholds that are asked for."""
+    kit = read_bundle(bundle) if bundle else read_kit(model, detector)
+    return replace(kit, detector=adjusted(kit.detector, fa_per_hour, sensitivity or ()))
 
 
 def _gate(kit: Kit, wanted: bool) -> SpeechGate | None:

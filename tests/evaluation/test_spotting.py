@@ -179,6 +179,22 @@ def test_a_perfect_model_hears_all_without_a_false_accept():
     assert all(0.2 < threshold < 0.99 for threshold in found.thresholds)
 
 
+def test_the_points_come_with_what_they_cost_and_the_target_among_them():
+    found = evaluated(random_streams(6, guessing), target=3)
+    rates = [point.fa_per_hour for point in found.points]
+    assert rates == [0.5, 1, 2, 3, 5, 10]
+    assert found.points[3].on == found.summary["threshold"]
+    told = found.summary["points"]
+    assert list(told) == ["0.5", "1", "2", "3", "5", "10"]
+    for name in ("recall", "fa_per_hour"):
+        assert told["3"][name] == found.summary[name]
+    voices = found.summary["per_voice"]
+    assert list(voices) == ["0", "2", "4"]
+    assert (
+        sum(v["hits"] for v in voices.values()) / sum(v["n"] for v in voices.values()) == told["3"]["recall"]
+    )
+
+
 def test_thresholds_are_chosen_on_one_half_and_measured_on_the_other():
     """False accepts in the reported half alone do not change the thresholds, those in the other half do."""
 
