@@ -65,6 +65,8 @@ class Point:
     near_misses: float | None
     chosen: bool
     """whether it is what is used by default"""
+    vouched: bool
+    """whether one false accept of that rate fits into the hours that thresholds were chosen on"""
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,7 @@ def point_rows(stream: dict[str, Any], target_fa_per_hour: float) -> list[Point]
                 false_accepts_interval=interval,
                 near_misses=found.get("near_miss_rate"),
                 chosen=float(rate) == target_fa_per_hour,
+                vouched=float(rate) * (stream["tuning_hours"] or stream["hours"]) >= 1,
             )
         )
     return rows

@@ -6,9 +6,10 @@ from kws.report.advice import advise
 
 FINE = {
     "hours": 2.0,
+    "recall": 0.925,
     "tuning_hours": 2.0,
     "recall_at_fa_per_hour": {"10": 0.9, "1": 0.8},
-    "per_keyword": {"LUZ": {"n": 20, "hits": 18}, "PUERTA": {"n": 20, "hits": 15}},
+    "per_keyword": {"LUZ": {"n": 20, "hits": 18}, "PUERTA": {"n": 20, "hits": 19}},
     "threshold": {"LUZ": 0.4, "PUERTA": 0.4},
     "apart": {},
 }
@@ -83,3 +84,69 @@ def test_one_voice_alone_and_no_stream_are_told():
     assert "18 min" in few.text
     (none,) = said(stream=None)
     assert none.text.startswith("No stream was measured")
+
+
+def test_a_word_and_a_voice_that_are_heard_least_are_named_where_that_is_no_chance():
+    word, *_ = said(FINE | {"recall": 0.6, "per_keyword": heard(18, 6)})
+    assert word.text.startswith("The word heard least in streams is PUERTA, 6 of 20, the others 90%.")
+    assert "The word heard least" not in str(said(FINE | {"recall": 0.8, "per_keyword": heard(18, 14)}))
+    voices = {"ana": {"n": 40, "hits": 38}, "tom": {"n": 40, "hits": 20}, "eva": {"n": 40, "hits": 36}}
+    voice, *_ = said(FINE | {"per_voice": voices})
+    assert voice.text.startswith("The voice heard least in streams is tom, 20 of 40 words, the others 92%.")
+    assert said(FINE | {"per_voice": {"ana": {"n": 20, "hits": 18}, "tom": {"n": 20, "hits": 17}}}) == []
+    assert said(FINE | {"per_voice": {"ana": {"n": 40, "hits": 37}}}) == []
+
+
+def test_the_pair_that_is_confused_most_is_named():
+    """In both directions together; from single words where no stream tells."""
+    rows = [("LUZ", "CRUZ", 3), ("PUERTA", "TUERTA", 4), ("CRUZ", "LUZ", 2)]
+    confused = [dict(zip(("said", "heard", "n"), row, strict=True)) for row in rows]
+    (pair,) = said(FINE | {"confused": confused})
+    assert pair.text.startswith("CRUZ and LUZ are confused most: 5 times one was heard in streams")
+    assert said(FINE | {"confused": confused[:0]}) == []
+    assert said(FINE | {"confused": [{"said": "LUZ", "heard": "CRUZ", "n": 1}]}) == []
+    confusion = {"LUZ": {"LUZ": 7, "PUERTA": 2, "FONDO": 9}, "PUERTA": {"LUZ": 1, "PUERTA": 9}}
+    (pair,) = said(words=WORDS | {"confusion": confusion})
+    assert pair.text.startswith(
+        "LUZ and PUERTA are confused most: 3 times one was heard as single recordings"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stream", "text"),
+    [
+        (
+            {"per_keyword": heard(20, 14)},
+            "Another recording of the words that are heard least would probably",
+        ),
+        (
+            {"per_voice": {"ana": {"n": 20, "hits": 19}, "tom": {"n": 20, "hits": 15}}},
+            "Another voice to train on (data.voices) would probably win most: 85% of the words are heard, 95%"
+            " would be if every voice were heard as the better half of them",
+        ),
+        (
+            {"by_condition": {"clean": {"recall": 0.98}, "0dB": {"recall": 0.7}}},
+            "More background of the place of use (data.seeds) would probably win most: 85% of the words are"
+            " heard, 98% would be if there were no noise",
+        ),
+    ],
+)
+def test_what_would_win_most_is_read_off_the_numbers(stream, text):
+    *_, most = said(FINE | {"recall": 0.85, "per_keyword": heard(17, 17)} | stream)
+    assert most.text.startswith(text)
+    assert not most.grave
+
+
+def test_a_reading_gives_the_numbers_that_it_was_made_of():
+    by_condition = {"clean": {"recall": 0.9}, "0dB": {"recall": 0.8}}
+    (most,) = said(FINE | {"recall": 0.85, "per_keyword": heard(17, 17), "by_condition": by_condition})
+    assert most.text.endswith(
+        "90% would be if there were no noise (85% if every word were heard as the better half of them"
+        " and 85% if every voice were heard as the better half of them)."
+    )
+
+
+def test_of_words_of_which_nothing_is_heard_other_advice_comes_first():
+    by_condition = {"clean": {"recall": 0.9}, "0dB": {"recall": 0.1}}
+    (only,) = said(FINE | {"recall": 0.45, "per_keyword": heard(18, 0), "by_condition": by_condition})
+    assert only.text.startswith("Nothing was heard of PUERTA")

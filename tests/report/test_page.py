@@ -191,6 +191,7 @@ def test_conditions_go_from_quiet_to_noisy_and_what_was_not_said_has_no_recall()
 def test_each_operating_point_says_what_it_costs():
     chosen, loose = numbers.point_rows(STREAM, 0.5)
     assert (chosen.rate, chosen.chosen, loose.rate, loose.chosen) == ("0.5", True, "10", False)
+    assert (chosen.vouched, loose.vouched) == (False, True), "there is one hour to choose on"
     assert (chosen.recall, chosen.recall_interval) == (0.75, "60 to 90\N{NO-BREAK SPACE}%")
     assert (chosen.false_accepts, chosen.false_accepts_interval) == ("4.5", "1.5 to 12")
     assert (loose.recall, loose.near_misses, loose.false_accepts) == (None, None, "none (below 1.5)")
