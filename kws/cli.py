@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kws.collect.voices import Engine
 from kws.common.errors import UserError
 from kws.common.foreign import check_labels
 from kws.common.terminal import plain, plain_json
@@ -125,6 +126,32 @@ def new(
     typer.echo(f"{path}: {len(folders.keywords)} keywords, background {folders.background}")
     for line in making.next_steps(folder, path):
         typer.echo(plain(line))
+
+
+@cli.command(rich_help_panel=RECORD)
+def voices(
+    folder: Annotated[Path, typer.Argument(help="with seeds/<WORD>/* or <WORD>/*; voices/ is written in it")],
+    engine: Annotated[Engine, typer.Option(help="the program that speaks")] = Engine.espeak,
+    language: Annotated[str | None, typer.Option(help="of the words, as es or en-us")] = None,
+    voice: Annotated[list[str] | None, typer.Option(help="who speaks; may be repeated")] = None,
+    say: Annotated[list[str] | None, typer.Option(help="LUZ='la luz': what to say, if not the label")] = None,
+    background: BackgroundOption = None,
+) -> None:
+    """Have a synthesiser say the words, as more voices to train on."""
+    from kws.collect.folders import find_folders, wrong_names
+    from kws.collect.voices import speak, texts
+
+    folders = find_folders(folder, background)
+    if wrong := wrong_names(folders):
+        raise UserError(wrong[0])
+    if not folders.whole or not folders.keywords:
+        raise UserError(f"{folder}: holds no words; put the recordings of one into {folder}/seeds/<WORD>/")
+    said = texts(folders.keywords, say or [])
+    written = there = 0
+    for path, new in speak(folder / "voices", said, engine, language, voice or ()):
+        written, there = written + new, there + (not new)
+        typer.echo(f"{plain(path)}: {plain(said[path.stem])}" if new else f"{plain(path)}: is there already")
+    typer.echo(f"{written} recordings written, {there} were there; -S data.voices={plain(folder / 'voices')}")
 
 
 cli.add_typer(runtime)
