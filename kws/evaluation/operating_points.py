@@ -10,7 +10,7 @@ from kws.evaluation.intervals import rate_interval, share_interval
 from kws.evaluation.sweep import Tally
 from kws.evaluation.thresholds import Choice, choose_thresholds
 
-RATES = (0.5, 1.0, 2.0, 5.0, 10.0)
+RATES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 """False accepts an hour that a model has thresholds for, beside the rate that it is asked for."""
 
 

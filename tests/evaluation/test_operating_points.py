@@ -25,7 +25,7 @@ def counted(hits, wrong, near=(0, 0, 0, 0), words=10, near_misses=0, hours=1.0):
 def test_each_rate_has_the_thresholds_that_are_chosen_for_it():
     swept = counted([10, 9, 7, 4], [12, 6, 3, 0])
     choice, found = choose_points(swept, GRID, 3)
-    assert list(found) == [0.5, 1, 2, 3, 5, 10]
+    assert list(found) == [0.1, 0.5, 1, 2, 3, 5, 10]
     for rate, on in found.items():
         assert on.tolist() == choose_thresholds(swept, GRID, rate).on.tolist()
     assert choice.on.tolist() == found[3].tolist()
@@ -35,7 +35,7 @@ def test_each_rate_has_the_thresholds_that_are_chosen_for_it():
 
 def test_a_higher_rate_never_has_a_higher_threshold_and_the_target_keeps_its_own(monkeypatch):
     """Whatever the choices for single rates say."""
-    chosen = {0.5: 0.5, 1: 0.7, 2: 0.6, 5: 0.8, 10: 0.3}
+    chosen = {0.1: 0.55, 0.5: 0.5, 1: 0.7, 2: 0.6, 5: 0.8, 10: 0.3}
     monkeypatch.setattr(
         operating_points, "choose_thresholds", lambda *args: Choice(np.array([chosen[args[2]]]), {})
     )

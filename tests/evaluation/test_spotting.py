@@ -182,10 +182,10 @@ def test_a_perfect_model_hears_all_without_a_false_accept():
 def test_the_points_come_with_what_they_cost_and_the_target_among_them():
     found = evaluated(random_streams(6, guessing), target=3)
     rates = [point.fa_per_hour for point in found.points]
-    assert rates == [0.5, 1, 2, 3, 5, 10]
-    assert found.points[3].on == found.summary["threshold"]
+    assert rates == [0.1, 0.5, 1, 2, 3, 5, 10]
+    assert found.points[4].on == found.summary["threshold"]
     told = found.summary["points"]
-    assert list(told) == ["0.5", "1", "2", "3", "5", "10"]
+    assert list(told) == ["0.1", "0.5", "1", "2", "3", "5", "10"]
     for name in ("recall", "fa_per_hour"):
         assert told["3"][name] == found.summary[name]
     voices = found.summary["per_voice"]
