@@ -50,6 +50,8 @@ README = """Install and run, on the board:
     /opt/kws/bin/kws spot recording.wav --bundle /opt/kws-bundle     # what is heard in a file
     /opt/kws/bin/kws listen --bundle /opt/kws-bundle                 # ... in the microphone
 
+It fires too often, or hears too little: listen --fa-per-hour 2, or --sensitivity LABEL=+1.
+
 The wheel must be the one in this folder: a bundle refuses to run with another front end.
 """
 AXENGINE = """

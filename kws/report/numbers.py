@@ -223,7 +223,7 @@ def point_rows(stream: dict[str, Any], target_fa_per_hour: float) -> list[Point]
                 false_accepts=_short_rate(found["fa_per_hour"], stream["hours"]),
                 false_accepts_interval=interval,
                 near_misses=found.get("near_miss_rate"),
-                chosen=float(rate) == target_fa_per_hour,
+                chosen=rate == f"{target_fa_per_hour:g}",
                 vouched=float(rate) * (stream["tuning_hours"] or stream["hours"]) >= 1,
             )
         )

@@ -95,8 +95,10 @@ def _place(on: float, ladder: list[float]) -> float | None:
         return ladder.index(on)
     for index, (higher, lower) in enumerate(pairwise(ladder)):
         if higher > on > lower:
-            inside = lower > 0 and higher < 1
-            return index + ((_odds(higher) - _odds(on)) / (_odds(higher) - _odds(lower)) if inside else STEP)
+            if not (lower > 0 and higher < 1):
+                return index + STEP
+            share = (_odds(higher) - _odds(on)) / (_odds(higher) - _odds(lower))
+            return index + round(share, 6)  # a step back leads to where the step came from
     return None
 
 

@@ -257,7 +257,9 @@ def test_a_detector_that_cannot_be_is_refused(tmp_path, values, message):
 
 
 def test_the_readme_of_a_bundle_shows_how_to_hear_a_file(unpacked):
-    assert "kws spot recording.wav --bundle /opt/kws-bundle" in (unpacked / "README.txt").read_text()
+    text = (unpacked / "README.txt").read_text()
+    assert "kws spot recording.wav --bundle /opt/kws-bundle" in text
+    assert "--fa-per-hour 2" in text
 
 
 def test_git_ignores_what_is_packed_and_unpacked():

@@ -196,6 +196,8 @@ def test_each_operating_point_says_what_it_costs():
     assert (chosen.false_accepts, chosen.false_accepts_interval) == ("4.5", "1.5 to 12")
     assert (loose.recall, loose.near_misses, loose.false_accepts) == (None, None, "none (below 1.5)")
     assert numbers.point_rows({}, 0.5) == []
+    third = STREAM | {"points": {"0.333333": STREAM["points"]["0.5"]}}
+    assert numbers.point_rows(third, 1 / 3)[0].chosen
 
 
 def test_the_voice_that_is_heard_least_comes_first():

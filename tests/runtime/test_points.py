@@ -54,6 +54,15 @@ def test_two_steps_are_one_operating_point():
     assert adjusted(spec, 1, ["SI=2"]).on == {"SI": 0.7, "NO": 0.9}, "from the rate that is asked for"
 
 
+@pytest.mark.parametrize("middle", [0.8, 0.7, 0.61, 0.5000001])
+def test_a_step_back_undoes_a_step(middle):
+    spec = ladder(0.9, middle, 0.5, on=0.9)
+    for there, back in (("+1", "-1"), ("+3", "-3"), ("+3", "-1"), ("+1", "+3")):
+        back_again = adjusted(adjusted(spec, None, [f"SI={there}"]), None, [f"SI={back}"])
+        steps = int(there) + int(back)
+        assert back_again.on["SI"] == {0: 0.9, 2: middle, 4: 0.5}[steps]
+
+
 def test_points_that_are_alike_are_one():
     assert adjusted(ladder(0.9, 0.9, 0.9, 0.5, on=0.9), None, ["SI=+2"]).on["SI"] == 0.5
 
