@@ -66,6 +66,7 @@ def evaluate_streams(
     summary |= {
         "tuning_hours": float(swept.of(tuning).hours.sum()),
         "threshold": dict(zip(keywords, map(float, on), strict=True)),
+        "expected_fa_per_hour_interval": choice.fa_per_hour_interval,
         "apart": {keywords[index]: per_hour for index, per_hour in choice.apart.items()},
         "voices": len({group for group, said in zip(groups, chosen.words, strict=True) if said.any()}),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
