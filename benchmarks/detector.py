@@ -99,8 +99,13 @@ def rate(swept: Tally, on: float) -> float:
     return float(swept.fa_per_hour[row]) if row < len(GRID) else 0.0
 
 
-def heard_by(stream: Sounding, keywords: list[str], prototypes: NDArray[np.float32],
-             background: NDArray[np.float32], average: Average) -> Heard:
+def heard_by(
+    stream: Sounding,
+    keywords: list[str],
+    prototypes: NDArray[np.float32],
+    background: NDArray[np.float32],
+    average: Average,
+) -> Heard:
     """Return a stream as a head and a detector hear it; other words become near misses."""
     near = (SCALE * stream.directions @ background.T).max(axis=1)
     logits = np.column_stack([SCALE * stream.directions @ prototypes.T, near])
@@ -150,10 +155,19 @@ def main() -> None:
                 rows[which].append(measured(talk, said, keywords, rules, choose))
         for what in rows["now"][0]:
             value, base = (float(np.mean([row[what] for row in rows[which]])) for which in ("now", "former"))
-            told = {"name": f"{NAMES.get(name, name)}_{what}", "value": round(value, 4), "baseline": round(base, 4)}
+            told = {
+                "name": f"{NAMES.get(name, name)}_{what}",
+                "value": round(value, 4),
+                "baseline": round(base, 4),
+            }
             unit = "per hour" if what.startswith(("asked", "fa")) else "share"
-            print(json.dumps(told | {"unit": unit, "ratio": round(value / base, 3) if base else None}), flush=True)
-    print(json.dumps({"name": "detector_hop", "value": round(hop_ms(rules), 4), "unit": "ms", "baseline": 0.15}))
+            print(
+                json.dumps(told | {"unit": unit, "ratio": round(value / base, 3) if base else None}),
+                flush=True,
+            )
+    print(
+        json.dumps({"name": "detector_hop", "value": round(hop_ms(rules), 4), "unit": "ms", "baseline": 0.15})
+    )
 
 
 if __name__ == "__main__":

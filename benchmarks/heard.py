@@ -9,15 +9,14 @@ prototypes fitted as in the pipeline. Streams do not depend on who recorded what
 import hashlib
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 
@@ -43,7 +42,7 @@ from kws.recordings.audio import read_audio, to_float, to_int16
 from kws.recordings.word import find_word
 from kws.runtime.inference import Classifier
 from kws.targets.export import to_onnx
-from kws.training.dataset import Dataset, split_dataset
+from kws.training.dataset import split_dataset
 from kws.training.prototypes import fit_prototypes
 from kws.training.transfer import for_features, load_encoder, start_from
 
@@ -113,29 +112,36 @@ class Bench:
         )
         return made["rir"]
 
-    @cache
+    @cached_property
     def rirs(self) -> Audio:
         rooms, seed = self.params.augment.rooms, self.params.seed
         return self.sounds.get(
             "rirs", lambda: {"rirs": np.stack([simulate(rooms, i, seed, RATE) for i in range(rooms.count)])}
         )["rirs"]
 
-    @cache
+    @cached_property
     def backgrounds(self) -> dict[str, Audio]:
         return read_backgrounds(ROOT / "data/eval", RATE)
 
     def talk(self) -> list[Sounding]:
         """Three hours of sentences without keywords by formant voices, every other file at 10 dB."""
         files = sorted((DATA / "talk_long").glob("*.ogg"))
-        return [self.stream(path.stem, i % 2, lambda path=path: Voice(talk=[read_audio(path, RATE)]))
-                for i, path in enumerate(files)]
+        return [
+            self.stream(path.stem, i % 2, lambda path=path: Voice(talk=[read_audio(path, RATE)]))
+            for i, path in enumerate(files)
+        ]
 
     def streams(self, name: str, half: str) -> list[Sounding]:
         """Return what the speakers of a half say, each in both conditions."""
         voices = cache(lambda: voices_of(clips_of(name, half)))
-        names = self.sounds.get(f"{name}_{half}_voices", lambda: {"names": np.array(sorted(voices()))})["names"]
-        return [self.stream(f"{name}_{voice}", condition, lambda voice=str(voice): voices()[voice])
-                for voice in names for condition in range(len(SNR_DB))]
+        names = self.sounds.get(f"{name}_{half}_voices", lambda: {"names": np.array(sorted(voices()))})[
+            "names"
+        ]
+        return [
+            self.stream(f"{name}_{voice}", condition, lambda voice=str(voice): voices()[voice])
+            for voice in names
+            for condition in range(len(SNR_DB))
+        ]
 
     def stream(self, name: str, condition: int, voice: Callable[[], Voice]) -> Sounding:
         config = self.params.stream
@@ -143,7 +149,7 @@ class Bench:
 
         def sound() -> dict[str, Any]:
             audio, spoken = build_stream(
-                name, voice(), condition, self.backgrounds(), self.rir, config, RATE, "FONDO"
+                name, voice(), condition, self.backgrounds, self.rir, config, RATE, "FONDO"
             )
             return {
                 "audio": to_int16(audio),
@@ -153,11 +159,19 @@ class Bench:
 
         key = f"{name}_{place}"
         made = cache(lambda: self.sounds.get(key, sound))
-        heard = self.heard.get(key, lambda: {
-            "directions": self.hear_stream(to_float(made()["audio"])),
-            "seconds": len(made()["audio"]) / RATE, "labels": made()["labels"], "times": made()["times"],
-        })
-        spoken = [Spoken(str(l), float(a), float(b)) for l, (a, b) in zip(heard["labels"], heard["times"], strict=True)]
+        heard = self.heard.get(
+            key,
+            lambda: {
+                "directions": self.hear_stream(to_float(made()["audio"])),
+                "seconds": len(made()["audio"]) / RATE,
+                "labels": made()["labels"],
+                "times": made()["times"],
+            },
+        )
+        spoken = [
+            Spoken(str(label), float(start), float(end))
+            for label, (start, end) in zip(heard["labels"], heard["times"], strict=True)
+        ]
         return Sounding(key, name, place, float(heard["seconds"]), spoken, heard["directions"])
 
     def hear_stream(self, audio: Audio) -> Directions:
@@ -175,19 +189,40 @@ class Bench:
 
         return np.concatenate(list(in_threads(block, range(0, len(clips), BLOCK))))
 
-    def clips(self, key: str, label: str, n: int, kinds: dict[Any, float], sources: Callable[[], Sources]) -> Directions:
+    def clips(
+        self, key: str, label: str, n: int, kinds: dict[Any, float], sources: Callable[[], Sources]
+    ) -> Directions:
         def make() -> dict[str, Any]:
             params = self.params
-            recipe = Recipe(label, label, n, kinds, params.seed, params.augment, RATE, params.features.clip_samples, sources())
+            recipe = Recipe(
+                label,
+                label,
+                n,
+                kinds,
+                params.seed,
+                params.augment,
+                RATE,
+                params.features.clip_samples,
+                sources(),
+            )
             return {"clips": render_block(recipe, range(n))[1]}
 
-        return self.heard.get(key, lambda: {"directions": self.hear_clips(self.sounds.get(key, make)["clips"])})["directions"]
+        return self.heard.get(
+            key, lambda: {"directions": self.hear_clips(self.sounds.get(key, make)["clips"])}
+        )["directions"]
 
     def background(self) -> Directions:
         cfg = self.params.augment
         n = cfg.n_background(1.0) - cfg.n_hard(1.0)
+
         def sources() -> Sources:
-            return Sources({}, read_bank(ROOT / "data/seeds/FONDO", RATE), read_bank(ROOT / "data/negatives", RATE), self.rirs())
+            return Sources(
+                {},
+                read_bank(ROOT / "data/seeds/FONDO", RATE),
+                read_bank(ROOT / "data/negatives", RATE),
+                self.rirs,
+            )
+
         kinds = {"speech": cfg.speech_share, "background": 1 - cfg.speech_share - cfg.hard_share}
         return self.clips("background", "FONDO", n, kinds, sources)
 
@@ -201,23 +236,40 @@ class Bench:
             with TemporaryDirectory() as folder:
                 clips = clips_of(name, half)
                 lay_out(clips, [w for w in clips if label_of(w) in labels], number, Path(folder))
-                return {label: read_words(label, Path(folder) / "seeds", ROOT / "data/none", RATE, 1.0) for label in labels}
+                return {
+                    label: read_words(label, Path(folder) / "seeds", ROOT / "data/none", RATE, 1.0)
+                    for label in labels
+                }
 
         def sources(only: list[str]) -> Sources:
             with warnings.catch_warnings(action="ignore"):
-                return Sources({label: words()[label] for label in only}, read_bank(ROOT / "data/seeds/FONDO", RATE), empty_bank(), self.rirs())
+                return Sources(
+                    {label: words()[label] for label in only},
+                    read_bank(ROOT / "data/seeds/FONDO", RATE),
+                    empty_bank(),
+                    self.rirs,
+                )
 
-        found = {label: self.clips(f"{key}_{label}", label, PER_CLASS, {"keyword": 1}, lambda label=label: sources([label])) for label in labels}
+        found = {
+            label: self.clips(
+                f"{key}_{label}", label, PER_CLASS, {"keyword": 1}, lambda label=label: sources([label])
+            )
+            for label in labels
+        }
         cfg = self.params.augment
-        kinds = {kind: 1 for kind in cfg.hard_kinds}
-        return found | {"_hard": self.clips(f"{key}__hard", "_hard", cfg.n_hard(1.0), kinds, lambda: sources(labels))}
+        kinds = dict.fromkeys(cfg.hard_kinds, 1)
+        return found | {
+            "_hard": self.clips(f"{key}__hard", "_hard", cfg.n_hard(1.0), kinds, lambda: sources(labels))
+        }
 
     def speakers(self, name: str, half: str, number: int) -> set[str]:
         """Return the streams of those who recorded; crowds are too many to leave out for one of them."""
         clips, labels = clips_of(name, half), keywords_of(name)
         return {f"{name}_{list(by)[number]}" for word, by in clips.items() if label_of(word) in labels}
 
-    def head(self, name: str, half: str, number: int) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
+    def head(
+        self, name: str, half: str, number: int
+    ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
         """Return keywords and fitted prototypes: of keywords and of the background."""
         shards = self.source(name, half, number)
         labels = [*keywords_of(name), "FONDO"]
@@ -234,7 +286,10 @@ class Bench:
             train, val = (split_dataset(all_, of, splits, split) for split in ("train", "val"))
             fit = fit_prototypes(network, train, val, params.train, params.seed, len(labels) - 1)
             network.load_state_dict(network.state_dict() | fit.state)
-            return {"keywords": network.head.keywords.detach().numpy(), "background": network.head.background.detach().numpy()}
+            return {
+                "keywords": network.head.keywords.detach().numpy(),
+                "background": network.head.background.detach().numpy(),
+            }
 
         made = self.heard.get(f"{name}_{half}{number}_head", make)
         return labels[:-1], made["keywords"], made["background"]

@@ -1,10 +1,11 @@
-"""Recordings of people laid out for one source: `python -m docs.people FOLDER SET HALF N OUT`.
+"""Recordings of people laid out for one source: `python -m docs.people FOLDER SET HALF N TALK OUT`.
 
 FOLDER is as in benchmarks/people.py, SET one of its sets (`arabic`, `picovoice`, or the folder's own name),
-HALF `choose` or `report`: every other speaker. Speaker N of this half is the source: OUT gets `seeds` with one
-recording of each keyword and the shipped backgrounds, `eval` with up to TAKES of each word by all others of
-the half. Every second word is a keyword, the others are near misses; in a set of wake words (WAKE) all are
-keywords, and each is recorded by the Nth who said it. Prints what to run.
+HALF `choose` or `report`: every other speaker. Speaker N of this half is the source: OUT gets `seeds` with
+one recording of each keyword and the shipped backgrounds, `eval` with up to TAKES of each word by all others
+of the half, and `talk` with links to the recordings in TALK, in which nobody says a keyword. Every second
+word is a keyword, the others are near misses; in a set of wake words (WAKE) all are keywords, and each is
+recorded by the Nth who said it. Prints what to run.
 """
 
 import sys
@@ -17,6 +18,7 @@ import soundfile
 from benchmarks.people import HALVES, RATE, read_clips
 from docs.digits import BACKGROUND, DIGITS, SILENCE_S
 from kws.common.types import Audio
+from kws.recordings.audio import audio_files
 
 WAKE = {"picovoice"}
 TAKES = 5
@@ -65,18 +67,21 @@ def _write(path: Path, audio: Audio) -> None:
     soundfile.write(path, np.pad(audio, round(SILENCE_S * RATE)), RATE)
 
 
-def main(folder: Path, name: str, half: str, n: int, out: Path) -> None:
+def main(folder: Path, name: str, half: str, n: int, talk: Path, out: Path) -> None:
     """Lay out one source."""
     clips = of_half(folder, name, half)
     keywords = list(clips) if name in WAKE else list(clips)[::2]
     lay_out(clips, keywords, n, out)
+    (out / "talk").mkdir()
+    for path in audio_files(talk, besides=("talk.csv",)):
+        (out / "talk" / path.name).symlink_to(path.resolve())
     labels = ",".join(["FONDO", *map(label_of, keywords)])
     print(
         f"dvc exp run -n {out.name} -S experiment=people -S 'labels=[{labels}]' "
-        f"-S data.seeds={out}/seeds -S data.eval={out}/eval -S data.streams=STREAMS_WITHOUT_KEYWORDS"
+        f"-S data.seeds={out}/seeds -S data.eval={out}/eval -S data.streams={out}/talk"
     )
 
 
 if __name__ == "__main__":
-    folder_, name_, half_, n_, out_ = sys.argv[1:]
-    main(Path(folder_), name_, half_, int(n_), Path(out_))
+    folder_, name_, half_, n_, talk_, out_ = sys.argv[1:]
+    main(Path(folder_), name_, half_, int(n_), Path(talk_), Path(out_))

@@ -12,7 +12,9 @@ from kws.detector import DetectorSpec, Rules, write_spec
 from kws.features.logmel import FrontEnd
 
 LABELS = ["SI", "NO", "FONDO"]
-SPEC = DetectorSpec(LABELS, "FONDO", 1.0, Rules(100, 300, 100, 1000, 0.7, 1000, 0.5), {"SI": 0.75, "NO": 0.75})
+SPEC = DetectorSpec(
+    LABELS, "FONDO", 1.0, Rules(100, 300, 100, 1000, 0.7, 1000, 0.5), {"SI": 0.75, "NO": 0.75}
+)
 
 
 def write_models(folder: Path, front_end: FrontEnd, spec: DetectorSpec = SPEC) -> Path:

@@ -86,9 +86,7 @@ def _threshold(counts: NDArray[np.int64], odds: NDArray[np.float64], allowed: fl
     return first + mean * math.log(n / allowed)
 
 
-def _tail(
-    counts: NDArray[np.int64], odds: NDArray[np.float64], allowed: float
-) -> tuple[float, float, float]:
+def _tail(counts: NDArray[np.int64], odds: NDArray[np.float64], allowed: float) -> tuple[float, float, float]:
     """Return where the tail begins, how many false accepts are in it, and by how much they exceed that."""
     least = min(max(TAIL, round(allowed)), int(counts[0]))
     row = int(np.flatnonzero(counts >= least)[-1])
