@@ -37,7 +37,7 @@ WINDOW_S = 1.0
 NAMES = {"recordings": "fsdd"}
 
 Average = Callable[[Scores], NDArray[np.float64]]
-Choose = Callable[[Tally, float], float]
+Choose = Callable[[Tally, float], NDArray[np.float64]]
 
 
 def former(scores: Scores, rules: Rules, floor: float = -7) -> NDArray[np.float64]:
@@ -55,12 +55,17 @@ def former(scores: Scores, rules: Rules, floor: float = -7) -> NDArray[np.float6
     return mean
 
 
-def former_choice(swept: Tally, target: float) -> float:
+def former_choice(swept: Tally, target: float) -> NDArray[np.float64]:
     """Return the lowest threshold at which one false accept fewer occurs than the target allows."""
     counts = swept.false_accepts.sum(axis=(0, 2))
     from_above = np.maximum.accumulate(counts[::-1])[::-1]
     silent = np.flatnonzero(from_above <= max(0, int(target * swept.hours.sum()) - 1))
-    return float(GRID[silent[0]]) if len(silent) else 2.0
+    return np.full(counts_of(swept), GRID[silent[0]] if len(silent) else 2.0)
+
+
+def counts_of(swept: Tally) -> int:
+    """Return how many keywords there are."""
+    return swept.false_accepts.shape[2]
 
 
 def measured(
@@ -70,8 +75,7 @@ def measured(
     swept = tally(talk, keywords, rules, WINDOW_S, uniform(GRID, keywords))
     halves = (range(1, len(talk), 2), range(0, len(talk), 2))
     on = choose(swept.of(halves[0]), TARGET)
-    row = uniform(np.array([on]), keywords)
-    found = tally([heard for _, heard in said], keywords, rules, WINDOW_S, row)
+    found = tally([heard for _, heard in said], keywords, rules, WINDOW_S, on[None])
     places = np.array([place for place, _ in said])
     hits, words = found.hits.sum(axis=(1, 2)), found.words.sum(axis=1)
     near = [s for _, h in said for s in h.spoken if s.label not in keywords]
@@ -93,10 +97,11 @@ def measured(
     return {name: float(value) for name, value in figures.items()}
 
 
-def rate(swept: Tally, on: float) -> float:
-    """Return false accepts an hour at a threshold."""
-    row = int(np.searchsorted(GRID, on - 1e-12))
-    return float(swept.fa_per_hour[row]) if row < len(GRID) else 0.0
+def rate(swept: Tally, on: NDArray[np.float64]) -> float:
+    """Return false accepts an hour at thresholds of the grid, each keyword's counted at its own."""
+    rows = np.searchsorted(GRID, on - 1e-12)
+    counts = np.append(swept.false_accepts.sum(axis=0), np.zeros((1, len(on))), axis=0)
+    return float(counts[rows, np.arange(len(on))].sum() / swept.hours.sum())
 
 
 def heard_by(
@@ -140,7 +145,7 @@ def main() -> None:
         "former": (lambda scores: former(scores, rules), former_choice),
         "now": (
             lambda scores: Averages(rules, scores.shape[1]).push(scores),
-            lambda swept, target: float(choose_thresholds(swept, GRID, target).on[0]),
+            lambda swept, target: choose_thresholds(swept, GRID, target).on,
         ),
     }
     for name in SETS:

@@ -43,18 +43,14 @@ def evaluate_streams(
     target_fa_per_hour: float,
 ) -> Spotting:
     """Choose thresholds on the streams for tuning and measure on the others, which no choice has seen."""
-    grid = uniform(GRID, keywords)
-    swept = tally(heard, keywords, rules, window_s, grid)
+    swept = tally(heard, keywords, rules, window_s, uniform(GRID, keywords))
     tuning = [index for index, stream in enumerate(streams) if stream.tuning]
     report = [index for index, stream in enumerate(streams) if not stream.tuning]
     chosen_on = tuning or report
     tuned = swept.of(chosen_on)
     choice = choose_thresholds(tuned, GRID, target_fa_per_hour)
     on = choice.on
-    if apart := list(choice.apart):  # what other thresholds would give the others is seen without them
-        others = grid.copy()
-        others[:, apart] = on[apart]
-        swept = tally(heard, keywords, rules, window_s, others)
+    swept = tally(heard, keywords, rules, window_s, choice.rows)
     chosen = tally([heard[index] for index in report], keywords, rules, window_s, on[None])
     outcomes = [
         outcome
@@ -71,7 +67,7 @@ def evaluate_streams(
         "voices": len({group for group, said in zip(groups, chosen.words, strict=True) if said.any()}),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
     }
-    low = grid[_row_of(LOUDEST, tuned)]
+    low = uniform(GRID, keywords)[_row_of(LOUDEST, tuned)]
     loud = [
         outcome
         for index in chosen_on

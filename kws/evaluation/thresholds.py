@@ -18,6 +18,8 @@ LOUD = 10
 
 TAIL = 10
 """False accepts that a rate is told by, the highest ones; fewer tell too little of how they thin out."""
+DRAWN = 0.5
+"""Share of what a keyword's false accepts tell of its threshold; the rest is common to all."""
 RESAMPLED = 400
 
 
@@ -27,21 +29,25 @@ class Choice:
 
     on: NDArray[np.float64]
     """threshold of each keyword"""
+    rows: NDArray[np.float64]
+    """thresholds of each keyword that belong to those of the grid, [rows, keywords]; `on` is one of them"""
     apart: dict[int, float]
-    """keywords that do not share the common threshold: their false accepts an hour where others are silent"""
+    """keywords that are left out of what is common: their false accepts an hour where others are silent"""
     fa_per_hour_interval: list[float] | None
-    """95 % interval of the rate to be expected at the common threshold; None where too little was heard"""
+    """95 % interval of the rate to be expected on other streams; None where too little was heard"""
 
 
 def choose_thresholds(swept: Tally, grid: NDArray[np.float64], target_fa_per_hour: float) -> Choice:
     """Return thresholds for `target_fa_per_hour` on other streams, of any length.
 
-    `swept` has a row for each threshold of `grid`, ascending. All keywords share one threshold, because
-    thresholds of their own would be passed once for each keyword. It is where the rate of false accepts
-    comes down to the target, read off their number where that is TAIL or more, and otherwise off the line
-    that the TAIL highest ones tell (`_threshold`). So a rate can be asked for that the hours are too short to
-    count; the interval, from streams drawn anew, says how sure that is. Where no word is said, near misses
-    count as false accepts, since nobody can say how many words it costs to keep them out.
+    `swept` has a row for each threshold of `grid`, ascending, the same for all keywords. The threshold of
+    each lies higher than a common one, in log-odds, by half of what its own false accepts are louder than
+    others' (`_offsets`). The few loudest ones choose what is common alone, so none is passed once for each.
+    It is where the rate of false accepts comes down to the target, read off their number where that is TAIL
+    or more, and otherwise off the line that the TAIL highest ones tell (`_threshold`). So a rate can be asked
+    for that the hours are too short to count; the interval, from streams drawn anew, says how sure that is.
+    Where no word is said, near misses count as false accepts, since nobody can say how many words it costs
+    to keep them out.
 
     Where there are fewer than TAIL false accepts at any threshold, or none may occur, it lies halfway, in the
     grid's steps, between the lowest that keeps silent and the highest that hears as much.
@@ -59,20 +65,50 @@ def choose_thresholds(swept: Tally, grid: NDArray[np.float64], target_fa_per_hou
     per_hour = fires / hours
     apart = (own == len(grid)) | ((per_hour > LOUD_PER_HOUR) & (fires >= LOUD))
     each = swept.false_accepts if swept.words.any() else swept.false_accepts + swept.near_accepts
-    wrong = each[:, :, ~apart].sum(axis=2)
+    offsets = _offsets(each.sum(axis=0), apart)
+    wrong = _moved(each, offsets)[:, :, ~apart].sum(axis=2)
+    odds = np.log(grid / (1 - grid))
     together, interval = _from_above(wrong.sum(axis=0)), None
     if together[0] < TAIL or not target_fa_per_hour:
         lowest = _lowest(wrong.sum(axis=0))
-        heard = _from_above(hits[:, ~apart].sum(axis=1))
+        heard = _from_above(_moved(hits[None], offsets)[0][:, ~apart].sum(axis=1))
         highest = int(np.flatnonzero(heard == heard[lowest])[-1]) if heard[lowest] else lowest
         row = (lowest + highest) // 2
     else:
-        odds = np.log(grid / (1 - grid))
         row = int(np.searchsorted(odds, _threshold(together, odds, target_fa_per_hour * hours)))
         interval = _interval(wrong, odds, row, swept.hours)
     thresholds = np.append(grid, NEVER)
-    on = np.where(apart, thresholds[own], thresholds[row])
-    return Choice(on, {int(k): float(per_hour[k]) for k in np.flatnonzero(apart)}, interval)
+    rows = np.stack([_shifted(grid, offset) for offset in offsets], axis=1)
+    rows[:, apart] = thresholds[own[apart]]
+    on = rows[row] if row < len(grid) else np.where(apart, thresholds[own], NEVER)
+    return Choice(on, rows, {int(k): float(per_hour[k]) for k in np.flatnonzero(apart)}, interval)
+
+
+def _offsets(false: NDArray[np.int64], apart: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return by how many rows each keyword's TAIL-th false accept from above is higher than on average.
+
+    None for a keyword that has fewer, and where that is true of all but one.
+    """
+    offsets = np.zeros(len(apart), np.int64)
+    counts = [_from_above(one) for one in false.T]
+    known = [k for k, one in enumerate(counts) if one[0] >= TAIL and not apart[k]]
+    if len(known) > 1:
+        last = np.array([np.flatnonzero(counts[k] >= TAIL)[-1] for k in known])
+        offsets[known] = np.rint(DRAWN * (last - last.mean()))
+    return offsets
+
+
+def _moved(counts: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return counts [streams, rows, keywords] at rows that lie so many higher for each keyword."""
+    rows = np.arange(counts.shape[1])[:, None] + offsets
+    inside = np.clip(rows, 0, counts.shape[1] - 1)
+    moved: NDArray[np.int64] = np.take_along_axis(counts, inside[None].repeat(len(counts), axis=0), axis=1)
+    return moved * (rows < counts.shape[1])
+
+
+def _shifted(grid: NDArray[np.float64], offset: int) -> NDArray[np.float64]:
+    """Return the thresholds so many rows higher; the grid's own ends are its limits."""
+    return grid[np.clip(np.arange(len(grid)) + offset, 0, len(grid) - 1)]
 
 
 def _threshold(counts: NDArray[np.int64], odds: NDArray[np.float64], allowed: float) -> float:
@@ -91,9 +127,10 @@ def _tail(counts: NDArray[np.int64], odds: NDArray[np.float64], allowed: float) 
     least = min(max(TAIL, round(allowed)), int(counts[0]))
     row = int(np.flatnonzero(counts >= least)[-1])
     n, step = float(counts[row]), float(odds[1] - odds[0])
-    # the mean excess is what lies above each step, summed: half a step more, as scores lie between them
-    mean = (counts[row + 1 : -1].sum() / n + 0.5) * step
-    return float(odds[row]), n, float(mean)
+    # the lowest of them is where the tail begins: it exceeds that by nothing, and each step that lies below
+    # another one counts for it
+    mean = max(counts[row + 1 : -1].sum() / max(n - 1, 1), 0.5) * step
+    return float(odds[row]) + step / 2, n, float(mean)
 
 
 def _interval(

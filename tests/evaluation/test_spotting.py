@@ -318,3 +318,34 @@ def test_outcomes_are_the_events_of_the_detector():
     events = Detector(spec).push(guessed.averages)
     assert len(events) == sum(o.kind != "miss" for o in outcomes) > 20
     assert sorted(e.score for e in events) == sorted(o.score for o in outcomes if o.kind != "miss")
+
+
+def test_a_keyword_that_is_louder_in_talk_gets_a_threshold_of_its_own():
+    """Half of what it is louder by, so that the other need not be as deaf; the rate is that of both."""
+    random, given = np.random.default_rng(0), []
+    louder = np.array([0.0, 3.0])
+
+    def sample(hours):
+        found = random.exponential(1.0, (1, round(60 * hours), 2)) + louder
+        wrong = (1 / (1 + np.exp(-found[:, :, :, None])) >= GRID).sum(axis=1).swapaxes(1, 2)
+        return Tally(wrong, wrong, wrong * 0, wrong[:, 0], np.zeros(1), np.array([float(hours)]))
+
+    for _ in range(40):
+        on = choose_thresholds(sample(4), GRID, 2).on
+        odds = np.log(on / (1 - on))
+        assert odds[1] - odds[0] == pytest.approx(1.5, abs=0.6)
+        given.append(60 * np.exp(louder - odds).clip(max=1).sum())
+    assert np.median(given) == pytest.approx(2, rel=0.5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 20])
+def test_any_number_of_keywords_is_heard_at_the_rate_asked_for(n):
+    random, given = np.random.default_rng(n), []
+    for _ in range(100):
+        found = random.exponential(1.0, (1, 120, n))
+        wrong = (1 / (1 + np.exp(-found[:, :, :, None])) >= GRID).sum(axis=1).swapaxes(1, 2)
+        on = choose_thresholds(
+            Tally(wrong, wrong, 0 * wrong, wrong[:, 0], np.zeros(1), np.ones(1)), GRID, 1
+        ).on
+        given.append(120 * ((1 - on) / on).clip(max=1).sum())
+    assert 1 / 1.5 < np.median(given) < 1.5
