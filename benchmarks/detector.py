@@ -1,14 +1,14 @@
-"""Detectors on words of people: `python -m benchmarks.detector CACHE [--encoder FILE] [--half choose]`.
+"""Detectors on words of people: `python -m benchmarks.detector [--encoder FILE] [--half choose]`.
 
 One person recorded each keyword once; others of the same half of the speakers say them, and other words, in
-streams (`benchmarks/heard.py`, which keeps in CACHE what takes long: about five minutes of two cores for an
-encoder). Thresholds are chosen for one false accept an hour on half of three hours of talk, and false accepts
-counted in the other half. The baseline is the detector before: averages of probabilities, less what their
-level exceeds a floor by, and thresholds at which one false accept fewer occurs than the target allows.
+streams (`benchmarks/heard.py`, which keeps in the folder `--cache` what takes long: some ten minutes).
+Thresholds are chosen for one false accept an hour on half of three hours of talk, and false accepts counted
+in the other half. The baseline is the detector before: averages of probabilities, less what their level
+exceeds a floor by, and thresholds at which one false accept fewer occurs than the target allows.
 
 recall: words heard as what they are; clean, 10dB: of them. near_misses: other words that fire. confused:
-keywords that fire as another one. asked_R: false accepts an hour where R were asked for, the median over
-twenty random halves of the talk's files. hop: time of the detector alone, with ten keywords.
+other events, of all words. asked_R: false accepts an hour where R were asked for, the median over twenty
+random halves of the talk's files. hop: time of the detector alone, with ten keywords.
 """
 
 import argparse
@@ -19,11 +19,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.heard import SETS, SOURCES, Bench, Sounding
+from benchmarks.heard import DATA, SETS, SOURCES, Bench, Sounding
 from benchmarks.people import HALVES, ROOT
 from docs.people import WAKE
 from kws.detector import Averages, Detector, DetectorSpec, Rules, Scores
@@ -60,12 +61,7 @@ def former_choice(swept: Tally, target: float) -> NDArray[np.float64]:
     counts = swept.false_accepts.sum(axis=(0, 2))
     from_above = np.maximum.accumulate(counts[::-1])[::-1]
     silent = np.flatnonzero(from_above <= max(0, int(target * swept.hours.sum()) - 1))
-    return np.full(counts_of(swept), GRID[silent[0]] if len(silent) else 2.0)
-
-
-def counts_of(swept: Tally) -> int:
-    """Return how many keywords there are."""
-    return swept.false_accepts.shape[2]
+    return np.full(swept.false_accepts.shape[2], GRID[silent[0]] if len(silent) else 2.0)
 
 
 def measured(
@@ -135,10 +131,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("cache", type=Path)
+    parser.add_argument("--cache", type=Path, default=Path(gettempdir()) / "kws-heard")
     parser.add_argument("--encoder", type=Path, default=ROOT / "data/encoder/encoder.pt")
     parser.add_argument("--half", choices=HALVES, default="report")
     asked = parser.parse_args()
+    if not DATA.is_dir():
+        return
     bench = Bench(asked.encoder, asked.cache)
     rules = bench.params.detector.rules
     detectors: dict[str, tuple[Callable[[Scores], NDArray[np.float64]], Choose]] = {

@@ -1,9 +1,9 @@
 """What an encoder hears of people in streams, once, on disk: what a detector can be chosen by in minutes.
 
-`heard_of(ENCODER, CACHE)` returns, for each set of words by people and for each half of their speakers, the
-streams of that half (each speaker says all words, clean and at 10 dB, in rooms), hours of talk, and heads for
-several sources: one person who recorded each keyword once, from whose recordings clips were made and
-prototypes fitted as in the pipeline. Streams do not depend on who recorded what, so they are heard once.
+`Bench(ENCODER, CACHE)` has, for each set of words by people and for each half of their speakers, the streams
+of that half (each speaker says all words, clean and at 10 dB, in rooms), hours of talk, and heads for several
+sources: one person who recorded each keyword once, from whose recordings clips are made and prototypes fitted
+as in the pipeline. Streams do not depend on who recorded what, so they are heard once.
 """
 
 import hashlib
@@ -327,20 +327,3 @@ def voices_of(clips: Clips) -> dict[str, Voice]:
                 word_ = fade_edges(audio[find_word(audio, RATE, 1.0)])
                 voices[voice].keywords.append((label_of(word), word_ / np.sqrt(np.mean(np.square(word_)))))
     return dict(voices)
-
-
-def main() -> None:
-    import sys
-
-    bench = Bench(Path(sys.argv[1]), Path(sys.argv[2]))
-    bench.talk()
-    bench.background()
-    for half in HALVES:
-        for name in SETS:
-            bench.streams(name, half)
-            for number in SOURCES[half] if name in WAKE else (0, 1):
-                bench.head(name, half, number)
-
-
-if __name__ == "__main__":
-    main()
