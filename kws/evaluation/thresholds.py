@@ -103,7 +103,8 @@ def _moved(counts: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.
     rows = np.arange(counts.shape[1])[:, None] + offsets
     inside = np.clip(rows, 0, counts.shape[1] - 1)
     moved: NDArray[np.int64] = np.take_along_axis(counts, inside[None].repeat(len(counts), axis=0), axis=1)
-    return moved * (rows < counts.shape[1])
+    moved[:, rows >= counts.shape[1]] = 0
+    return moved
 
 
 def _shifted(grid: NDArray[np.float64], offset: int) -> NDArray[np.float64]:
