@@ -15,7 +15,7 @@ LABELS = ["SI", "NO", "FONDO"]
 POINTS = [
     Point(rate, {"SI": si, "NO": no}) for rate, si, no in ((0.5, 0.9, 2.0), (1, 0.75, 0.75), (10, 0.4, 0.75))
 ]
-SPEC = DetectorSpec(LABELS, "FONDO", 1.0, Rules(100, 300, 100, 1000, 0.7, 1000, -7), POINTS[1].on, POINTS)
+SPEC = DetectorSpec(LABELS, "FONDO", 1.0, Rules(100, 300, 100, 1000, 0.7, 1000, 0.5), POINTS[1].on, POINTS)
 
 
 def write_models(folder: Path, front_end: FrontEnd, spec: DetectorSpec = SPEC) -> Path:

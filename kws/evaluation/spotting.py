@@ -45,18 +45,14 @@ def evaluate_streams(
     target_fa_per_hour: float,
 ) -> Spotting:
     """Choose thresholds on the streams for tuning and measure on the others, which no choice has seen."""
-    grid = uniform(GRID, keywords)
-    swept = tally(heard, keywords, rules, window_s, grid)
+    swept = tally(heard, keywords, rules, window_s, uniform(GRID, keywords))
     tuning = [index for index, stream in enumerate(streams) if stream.tuning]
     report = [index for index, stream in enumerate(streams) if not stream.tuning]
     chosen_on = tuning or report
     tuned = swept.of(chosen_on)
     choice, points = choose_points(tuned, GRID, target_fa_per_hour)
     on = choice.on
-    if apart := list(choice.apart):  # what other thresholds would give the others is seen without them
-        without = grid.copy()
-        without[:, apart] = on[apart]
-        swept = tally(heard, keywords, rules, window_s, without)
+    swept = tally(heard, keywords, rules, window_s, choice.rows)
     reported = [heard[index] for index in report]
     chosen = tally(reported, keywords, rules, window_s, on[None])
     tallied = tally(reported, keywords, rules, window_s, np.stack(list(points.values())))
@@ -70,6 +66,7 @@ def evaluate_streams(
     summary |= {
         "tuning_hours": float(swept.of(tuning).hours.sum()),
         "threshold": _named(keywords, on),
+        "expected_fa_per_hour_interval": choice.fa_per_hour_interval,
         "points": summarise_points(list(points), tallied, groups),
         "apart": {keywords[index]: per_hour for index, per_hour in choice.apart.items()},
         "voices": len({group for group, said in zip(groups, chosen.words, strict=True) if said.any()}),
@@ -77,7 +74,7 @@ def evaluate_streams(
         "confused": confusions(outcomes),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
     }
-    low = grid[_row_of(LOUDEST, tuned)]
+    low = uniform(GRID, keywords)[_row_of(LOUDEST, tuned)]
     loud = [
         outcome
         for index in chosen_on

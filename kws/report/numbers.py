@@ -148,6 +148,10 @@ def stream_rows(stream: dict[str, Any]) -> list[Row]:
     chosen = "no threshold was" if stream["tuning_hours"] else "the thresholds were"
     meaning = f"at the chosen thresholds, in {duration(hours)} that {chosen} chosen on"
     rows.append(Row("False accepts", value, interval, meaning))
+    if expected := stream.get("expected_fa_per_hour_interval"):
+        low, high = map(rounded, expected)
+        meaning = "an hour of other streams, as far as those tell that the thresholds were chosen on"
+        rows.append(Row("… to be expected", f"{low} to {high}", "", meaning))
     if near := stream.get("near_misses"):
         meaning = f"of {near['n']} near misses said in the streams; not counted as false accepts"
         rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
