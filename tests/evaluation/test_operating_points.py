@@ -37,7 +37,9 @@ def test_a_higher_rate_never_has_a_higher_threshold_and_the_target_keeps_its_own
     """Whatever the choices for single rates say."""
     chosen = {0.1: 0.55, 0.5: 0.5, 1: 0.7, 2: 0.6, 5: 0.8, 10: 0.3}
     monkeypatch.setattr(
-        operating_points, "choose_thresholds", lambda *args: Choice(np.array([chosen[args[2]]]), {})
+        operating_points,
+        "choose_thresholds",
+        lambda *args: Choice(np.array([chosen[args[2]]]), np.zeros((0, 1)), {}, None),
     )
     for target in RATES:
         choice, found = choose_points(counted([0] * 4, [0] * 4), GRID, target)
