@@ -263,7 +263,7 @@ class Dialogue:
             if audio is not None and len(audio):
                 play(audio, rate)
         except UserError as error:
-            self._notes = [str(error)]
+            self._notes = [*self._notes, str(error)]
 
     def _silence(self) -> None:
         try:
