@@ -1,9 +1,11 @@
-"""Teach the encoder what words sound like: `python -m pretrain.fit ENCODER` writes pretrain/work/encoder.pt.
+"""Teach the encoder what words sound like: `python -m pretrain.fit WORDS SPEECH`.
 
-ENCODER is the encoder.pt to go on from. Two tasks at once: what the teachers hear of the word alone, and
-which word it is, by the angle between a clip's direction and each word's (the normalised softmax of Wang et
-al., "NormFace", ACM MM 2017, arXiv:1704.06369). A word starts where the teachers hear it, on average over all
-who say it. Goes on with the epoch at which it was stopped.
+Its two parts start as those of the encoder.pt files WORDS and SPEECH. The layers of the second stay as they
+are: taught along, they hear the voices and recordings that are learned from better, and others worse. Two
+tasks at once: what the teachers hear of the word alone, and which word it is, by the angle between a clip's
+direction and each word's (the normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369).
+A word starts where the teachers hear it, on average over all who say it. Writes pretrain/work/encoder.pt, and
+goes on with the epoch at which it was stopped.
 """
 
 import csv
@@ -31,12 +33,10 @@ from kws.training.regularise import mask
 from pretrain.clips import CLIPS
 
 OUT, BEGUN = CLIPS.parent / "encoder.pt", CLIPS.parent / "fitting.pt"
-EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 4, 128, 1e-3, 1e-2, 200
-FROZEN = 16
-"""Layers of the public embedding that stay as they are: its first two stages, the costliest to teach."""
+EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 3, 128, 1e-3, 1e-2, 200
 SCALE, SMOOTHING = 20.0, 0.1
 """Of the cosines before the softmax, and of its targets."""
-TEACHERS = 10.0
+TEACHERS = 20.0
 """Weight of how far a direction is from the teachers'."""
 FIRST_CLIPS, RIDGE = 8192, 1e-3
 """By which the projections start, as well as they can be without further learning."""
@@ -105,6 +105,17 @@ def warp(features: Tensor) -> Tensor:
     return F.grid_sample(features, grid, padding_mode="border", align_corners=False)
 
 
+def parts(words: Path, speech: Path) -> dict[str, Tensor]:
+    """Return the weights of a part of each of two encoders."""
+    states = (torch.load(path, weights_only=True)["state"] for path in (words, speech))
+    return {
+        name: weight
+        for part, state in zip(("words.", "speech."), states, strict=True)
+        for name, weight in state.items()
+        if name.startswith(part)
+    }
+
+
 def start_from(encoder: Encoder, former: dict[str, Tensor]) -> None:
     """Copy weights of a former encoder as far as they fit; a block that it lacks changes nothing at first."""
     for name, weight in encoder.words.time.named_parameters():
@@ -147,15 +158,15 @@ def loss_of(pupil: Pupil, features: Tensor, words: Tensor, taught: Tensor) -> tu
     return loss, (logits[known].argmax(1) == words[known]).float().mean(), cosine.detach()
 
 
-def main(start: Path) -> None:
+def main(words_of: Path, speech_of: Path) -> None:
     """Train, the rate a cosine from LR to zero, and keep the weights."""
     front_end = load_params(Path("params.yaml")).features
     torch.manual_seed(1)
     clips, val = load()
     train, held_out = np.flatnonzero(~val), np.flatnonzero(val)
     encoder = Encoder(1, front_end.n_mels, len(LABELS)).eval()
-    start_from(encoder, torch.load(start, weights_only=True)["state"])
-    for part in encoder.speech.bands, encoder.speech.layers[:FROZEN]:
+    start_from(encoder, parts(words_of, speech_of))
+    for part in encoder.speech.bands, encoder.speech.layers:
         part.requires_grad_(False)
     pupil = Pupil(encoder, clips.means())
     arrange(pupil, channels_last=True)
@@ -212,4 +223,4 @@ def small(network: nn.Module) -> dict[str, Tensor]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))
