@@ -8,6 +8,7 @@ A word starts where the teachers hear it, on average over all who say it. Writes
 goes on with the epoch at which it was stopped.
 """
 
+import copy
 import csv
 import math
 import sys
@@ -38,6 +39,8 @@ SCALE, SMOOTHING = 20.0, 0.1
 """Of the cosines before the softmax, and of its targets."""
 TEACHERS = 20.0
 """Weight of how far a direction is from the teachers'."""
+LOUDER = 1.6
+"""What *speech* adds is multiplied by, after all: it knows less of what was learned from, more of the rest."""
 FIRST_CLIPS, RIDGE = 8192, 1e-3
 """By which the projections start, as well as they can be without further learning."""
 TIME_MASK, FREQ_MASK = 10, 8
@@ -202,7 +205,7 @@ def main(words_of: Path, speech_of: Path) -> None:
             begun = {"pupil": pupil.state_dict(), "optimiser": optimiser.state_dict()}
             torch.save(begun | {"schedule": schedule.state_dict(), "epochs": epoch + 1}, written)
         model = EncoderModel(name="encoder", prototypes=1)
-        save_checkpoint(Checkpoint(small(encoder), LABELS, model, front_end), OUT)
+        save_checkpoint(Checkpoint(small(louder(encoder)), LABELS, model, front_end), OUT)
 
 
 def cosine(optimiser: torch.optim.Optimizer, steps: int, warmup: int) -> torch.optim.lr_scheduler.LambdaLR:
@@ -212,6 +215,14 @@ def cosine(optimiser: torch.optim.Optimizer, steps: int, warmup: int) -> torch.o
         return min(1, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
     return torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+
+
+def louder(encoder: Encoder) -> Encoder:
+    """Return a copy in which *speech* counts for more."""
+    changed = copy.deepcopy(encoder)
+    for parameter in changed.speech.project.parameters():
+        parameter.data.mul_(LOUDER)
+    return changed
 
 
 def small(network: nn.Module) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from kws.recordings.word import find_word
 from kws.training.checkpoint import load_checkpoint
 from pretrain import teach
 from pretrain.bank import may_be_heard
-from pretrain.fit import Clips, parts, project, start_from, warp
+from pretrain.fit import LOUDER, Clips, louder, parts, project, start_from, warp
 from pretrain.speak import PIECE, write_speech
 from pretrain.stamps import KEPT_OUT, plain, says_its_text
 from pretrain.voices import FLITE, HELD_OUT, speak, words
@@ -183,3 +183,11 @@ def test_two_encoders_each_give_a_part(tmp_path):
     assert torch.equal(found["words.project.weight"], states[0]["words.project.weight"])
     assert torch.equal(found["speech.project.weight"], states[1]["speech.project.weight"])
     assert not any(name.startswith("head.") for name in found)
+
+
+def test_speech_is_made_louder_in_a_copy():
+    encoder, clips = Encoder(1, 64, 2).eval(), torch.randn(2, 1, 98, 64)
+    with torch.inference_mode():
+        changed = louder(encoder)
+        assert torch.allclose(changed.speech(clips), LOUDER * encoder.speech(clips), atol=1e-5)
+        assert torch.equal(changed.words(clips), encoder.words(clips))
