@@ -40,7 +40,7 @@ SCALE, SMOOTHING = 20.0, 0.1
 TEACHERS = 20.0
 """Weight of how far a direction is from the teachers'."""
 LOUDER = 1.6
-"""What *speech* adds is multiplied by, after all: it knows less of what was learned from, more of the rest."""
+"""Times what *speech* adds, in the end: it knows less of what was learned from, more of the rest."""
 FIRST_CLIPS, RIDGE = 8192, 1e-3
 """By which the projections start, as well as they can be without further learning."""
 TIME_MASK, FREQ_MASK = 10, 8
