@@ -8,6 +8,8 @@ from kws.report.headline import duration, rounded, voices
 
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
+RARE = 0.01
+"""False accepts an hour that are as good as none."""
 MISSING = "\N{EN DASH}"
 
 
@@ -149,9 +151,10 @@ def stream_rows(stream: dict[str, Any]) -> list[Row]:
     meaning = f"at the chosen thresholds, in {duration(hours)} that {chosen} chosen on"
     rows.append(Row("False accepts", value, interval, meaning))
     if expected := stream.get("expected_fa_per_hour_interval"):
-        low, high = map(rounded, expected)
+        low, high = expected
+        value = f"{rounded(low)} to {rounded(high)}" if low >= RARE else f"up to {rounded(high)}"
         meaning = "an hour of other streams, as far as those tell that the thresholds were chosen on"
-        rows.append(Row("… to be expected", f"{low} to {high}", "", meaning))
+        rows.append(Row("… to be expected", value, "", meaning))
     if near := stream.get("near_misses"):
         meaning = f"of {near['n']} near misses said in the streams; not counted as false accepts"
         rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
@@ -205,7 +208,7 @@ def keyword_rows(metrics: dict[str, Any], thresholds: dict[str, float]) -> list[
                 said=found.get("n"),
                 hits=found.get("hits"),
                 false_accepts=found.get("false_accepts"),
-                threshold=f"{threshold:.2f}" if threshold <= 1 else "never fires",
+                threshold=f"{threshold:.4f}" if threshold <= 1 else "never fires",
             )
         )
     return rows

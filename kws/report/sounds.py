@@ -145,7 +145,7 @@ def outcome_sound(
     said = [o for o in others if false and o.said and _overlap(o, outcome)]
     marks += [mark("word", o.start, o.end) for o in said]
     details = [
-        f"score {outcome.score:.2f}, {f'threshold {on:.2f}' if on <= 1 else 'never fires'}",
+        f"score {outcome.score:.4f}, {f'threshold {on:.4f}' if on <= 1 else 'never fires'}",
         f"{outcome.stream} at {clock(outcome.start)}",
         *(f"while {o.said} was said" for o in said),
     ]

@@ -207,7 +207,7 @@ def test_the_voice_that_is_heard_least_comes_first():
 
 def test_keywords_show_what_is_known_of_them():
     rows = numbers.keyword_rows(BARE | {"stream": STREAM}, {"SALIR": 0.4, "NUNCA": 2.0})
-    assert (rows[0].recall, rows[0].false_accepts, rows[0].threshold) == (0.75, 9, "0.40")
+    assert (rows[0].recall, rows[0].false_accepts, rows[0].threshold) == (0.75, 9, "0.4000")
     assert (rows[1].recall, rows[1].word_recall, rows[1].threshold) == (None, None, "never fires")
 
 
@@ -338,7 +338,7 @@ def test_errors_come_by_score_and_hits_are_none(tmp_path, front_end):
         ("miss", 3, 2),
     ]
     heard = groups[0].sounds[0]
-    assert heard.details[:2] == ["score 0.70, threshold 0.50", "a.wav at 0:01"]
+    assert heard.details[:2] == ["score 0.7000, threshold 0.5000", "a.wav at 0:01"]
     assert "while SALIR was said" in heard.details
     assert (heard.marks[0].kind, heard.marks[0].left) == ("window", pytest.approx(0.5 / 1.8))
 
