@@ -19,6 +19,7 @@ from kws.common.foreign import parse_json, read_bytes, typed
 from kws.runtime.backends import BACKENDS
 from kws.runtime.bundle import DETECTOR, FORMAT, GOLDEN, MANIFEST, Manifest, golden_vector
 from kws.runtime.kit import read_kit
+from kws.targets.axmodel import TARGETS, read_axmodel, wrong_chip
 
 FLOAT = "float"
 """The target of the model as it was trained: any CPU, no compiler."""
@@ -108,6 +109,9 @@ def _compiled(models: Path, target: str) -> tuple[Path, dict[str, Any]]:
     made_of = inputs.get("kws.onnx") if isinstance(inputs, dict) else None
     if made_of is not None and made_of != sha256(models / "kws.onnx"):
         raise UserError(f"{found[0]}: compiled from another {models / 'kws.onnx'}; run `dvc repro` first")
+    if found[0].suffix == ".axmodel" and target in TARGETS:
+        if wrong := wrong_chip(read_axmodel(found[0]), TARGETS[target]):
+            raise UserError(f"{found[0]} {wrong}; compile it for this target")
     return found[0], build
 
 

@@ -95,7 +95,7 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
-SetEnv PATH={standins.bin}:/usr/bin:/bin TMPDIR={temporary} KWS_STANDIN_STATE={standins.state}
+SetEnv PATH={standins.bin}:/usr/bin:/bin TMPDIR={temporary} KWS_STANDIN_STATE={standins.state} LD_LIBRARY_PATH={folder}/lib
 """)
     config = folder / "ssh_config"
     hosts = {"board ax630c": ("user", "host"), "unknown": ("user", "empty"), "changed": ("user", "other")}
