@@ -97,9 +97,7 @@ def _board(link: Link, target: Ax630c | Ax650n) -> Iterator[Check]:
     fits = not found.chip or any(name in found.chip.upper() for name in CHIPS[target.hardware])
     wanted = " or ".join(CHIPS[target.hardware])
     yield Check("chip", fits, (found.chip or "unknown") + ("" if fits else f", expected {wanted}"))
-    engine = (
-        found.engine or "its version is not known, as libax_engine.so was not found by the board's python3"
-    )
+    engine = found.engine or "version unknown: the board's python3 finds no libax_engine.so"
     yield Check("engine", bool(found.engine), engine, needed=False)
     enough = found.free_kb >= 50_000
     yield Check("board's disk", enough, f"{found.free_kb // 1024} MB free in {found.place}", needed=False)

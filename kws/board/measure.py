@@ -101,8 +101,9 @@ def check(found: Probe, target: Ax630c | Ax650n, needed_kb: int, source: str) ->
 def measure(link: Link, axmodel: Path, inputs: Path, n_labels: int, target: Ax630c | Ax650n) -> Measured:
     """Time the model on its own, then run all of `inputs` (input/, list.txt), on the board.
 
-    A model for another chip, or of a Pulsar2 too new for the board's engine, is not copied there. Everything happens in a folder of its own below the board's temporary folder, which is removed. Raises
-    UserError with one line for whatever goes wrong.
+    A model for another chip, or of a Pulsar2 too new for the board's engine, is not copied there. Everything
+    happens in a folder of its own below the board's temporary folder, which is removed. Raises UserError with
+    one line for whatever goes wrong.
     """
     check_list(inputs / "list.txt")
     wanted, model = folders(inputs / "list.txt"), read_axmodel(axmodel)

@@ -109,9 +109,9 @@ def _compiled(models: Path, target: str) -> tuple[Path, dict[str, Any]]:
     made_of = inputs.get("kws.onnx") if isinstance(inputs, dict) else None
     if made_of is not None and made_of != sha256(models / "kws.onnx"):
         raise UserError(f"{found[0]}: compiled from another {models / 'kws.onnx'}; run `dvc repro` first")
-    if found[0].suffix == ".axmodel" and target in TARGETS:
-        if wrong := wrong_chip(read_axmodel(found[0]), TARGETS[target]):
-            raise UserError(f"{found[0]} {wrong}; compile it for this target")
+    family = TARGETS.get(target) if found[0].suffix == ".axmodel" else None
+    if family and (wrong := wrong_chip(read_axmodel(found[0]), family)):
+        raise UserError(f"{found[0]} {wrong}; compile it for this target")
     return found[0], build
 
 

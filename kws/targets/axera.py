@@ -82,10 +82,9 @@ def check_axmodel(
     """
     compiled = read_axmodel(path, what)
     if (compiled.inputs, compiled.outputs) != signature(graph):
-        raise UserError(
-            f"{what} has other inputs or outputs than the ONNX: {_shapes(compiled.inputs, compiled.outputs)}, "
-            f"expected {_shapes(*signature(graph))}"
-        )
+        found = _shapes(compiled.inputs, compiled.outputs)
+        expected = _shapes(*signature(graph))
+        raise UserError(f"{what} has other inputs or outputs than the ONNX: {found}, expected {expected}")
     if wrong := wrong_chip(compiled, target.hardware, target.npu_mode):
         raise UserError(f"{what} {wrong}; please report this, with its log")
     if compiled.pulsar2 and compiled.pulsar2 != version.split()[1]:
