@@ -79,9 +79,8 @@ class Set:
 
 def read_sets(folder: Path, half: str | None) -> list[Set]:
     """Return the sets of a folder with at least two words and two speakers."""
-    tables = sorted(folder.glob("*.csv"))
     rows: defaultdict[str, list[tuple[str, str, Audio]]] = defaultdict(list)
-    for name, word, speaker, audio in _banked(tables[0]) if tables else _files(folder):
+    for name, word, speaker, audio in read_clips(folder):
         rows[name].append((word, speaker, audio))
     found = []
     for name, clips in rows.items():
@@ -103,8 +102,13 @@ def read_sets(folder: Path, half: str | None) -> list[Set]:
     return found
 
 
+def read_clips(folder: Path) -> Iterator[tuple[str, str, str, Audio]]:
+    """Yield set, word, speaker and sound of all that a folder holds."""
+    tables = sorted(folder.glob("*.csv"))
+    return _banked(tables[0]) if tables else _files(folder)
+
+
 def _banked(table: Path) -> Iterator[tuple[str, str, str, Audio]]:
-    """Yield set, word, speaker and sound of each row."""
     banks: dict[str, Audio] = {}
     with table.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):

@@ -7,10 +7,24 @@ from typing import Annotated
 
 import typer
 
+from kws.collect.voices import Engine
 from kws.common.errors import UserError
 from kws.common.foreign import check_labels
 from kws.common.terminal import plain, plain_json
-from kws.runtime.cli import HEAR, run, show_version
+from kws.runtime.cli import (
+    DETECTOR,
+    HEAR,
+    MODEL,
+    BundleOption,
+    ChannelOption,
+    DetectorOption,
+    ModelOption,
+    RateOption,
+    SensitivityOption,
+    kit_of,
+    run,
+    show_version,
+)
 from kws.runtime.cli import cli as runtime
 
 PROJECT, RECORD, BOARD = "Set the project up", "Record your own words", "Compiled models and boards"
@@ -58,6 +72,7 @@ def record(
         str | None, typer.Option("--eval", help="who speaks, to measure by: <eval>/words/<LABEL>/<name>.wav")
     ] = None,
     device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
+    channel: ChannelOption = None,
 ) -> None:
     """Record words and the background, and hear at once what is wrong."""
     from kws.collect.places import choose
@@ -66,7 +81,7 @@ def record(
 
     params = load_params(Path("params.yaml"))
     try:
-        ask(choose(labels or [], params, into, voice, unseen), params, device, into)
+        ask(choose(labels or [], params, into, voice, unseen), params, device, into, channel)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -127,6 +142,82 @@ def new(
         typer.echo(plain(line))
 
 
+@cli.command(rich_help_panel=RECORD)
+def voices(
+    folder: Annotated[Path, typer.Argument(help="with seeds/<WORD>/* or <WORD>/*; voices/ is written in it")],
+    engine: Annotated[Engine, typer.Option(help="the program that speaks")] = Engine.espeak,
+    language: Annotated[str | None, typer.Option(help="of the words, as es or en-us")] = None,
+    voice: Annotated[list[str] | None, typer.Option(help="who speaks; may be repeated")] = None,
+    say: Annotated[list[str] | None, typer.Option(help="LUZ='la luz': what to say, if not the label")] = None,
+    background: BackgroundOption = None,
+) -> None:
+    """Have a synthesiser say the words, as more voices to train on."""
+    from kws.collect.folders import find_folders, wrong_names
+    from kws.collect.voices import speak, texts
+
+    folders = find_folders(folder, background)
+    if wrong := wrong_names(folders):
+        raise UserError(wrong[0])
+    if not folders.whole or not folders.keywords:
+        raise UserError(f"{folder}: holds no words; put the recordings of one into {folder}/seeds/<WORD>/")
+    said = texts(folders.keywords, say or [])
+    written = there = 0
+    for path, new in speak(folder / "voices", said, engine, language, voice or ()):
+        written, there = written + new, there + (not new)
+        typer.echo(f"{plain(path)}: {plain(said[path.stem])}" if new else f"{plain(path)}: is there already")
+    typer.echo(f"{written} recordings written, {there} were there; -S data.voices={plain(folder / 'voices')}")
+
+
+@cli.command(rich_help_panel=RECORD)
+def review(
+    folder: Annotated[Path, typer.Argument(help="what `kws listen --save-events` wrote to")],
+    speaker: Annotated[str, typer.Option(help="who said the words that are right")] = "home",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="keep them to measure by, as streams, not to train on")
+    ] = False,
+    into: Annotated[Path, typer.Option(help="where folders are made that params.yaml lacks")] = Path("my"),
+) -> None:
+    """Sort what was heard, so that the next training learns from it."""
+    from kws.collect.review import folders_for
+    from kws.collect.review import review as ask
+    from kws.params.whole import load_params
+
+    params = load_params(Path("params.yaml"))
+    try:
+        ask(folder, params, folders_for(params.data, into, speaker, measure))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@cli.command("try", rich_help_panel=HEAR)
+def try_(
+    labels: Annotated[list[str] | None, typer.Argument(help="words; all of the model's if not given")] = None,
+    speaker: Annotated[str, typer.Option(help="who speaks")] = "home",
+    save: Annotated[
+        Path | None, typer.Option(help="keep what was said, to measure by, as my/eval; streams beside it")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="how long to listen when no word is said")] = 60.0,
+    bundle: BundleOption = None,
+    model: ModelOption = MODEL,
+    detector: DetectorOption = DETECTOR,
+    fa_per_hour: RateOption = None,
+    sensitivity: SensitivityOption = None,
+    device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
+    channel: ChannelOption = None,
+) -> None:
+    """Say each word three times, and see what the model hears."""
+    from kws.collect.trial import Session, chosen, run_trial
+    from kws.params.whole import load_params
+
+    params = load_params(Path("params.yaml"))
+    kit = kit_of(bundle, model, detector, fa_per_hour, sensitivity)
+    session = Session(kit, chosen(labels or [], kit.detector), speaker, save, seconds)
+    try:
+        run_trial(session, params.augment, device, channel)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
 cli.add_typer(runtime)
 
 
@@ -165,11 +256,13 @@ def features(
 def bundle(
     target: Annotated[str, typer.Option(help="a compiled target, or float: the model as trained")] = "float",
     out: Annotated[Path, typer.Option(help="archive to write")] = Path("kws-bundle.tar.gz"),
+    fa_per_hour: RateOption = None,
+    sensitivity: SensitivityOption = None,
 ) -> None:
     """Pack all that a board needs into one archive."""
     from kws.bundle.write import write_bundle
 
-    manifest = write_bundle(out, target, Path("models"))
+    manifest = write_bundle(out, target, Path("models"), fa_per_hour, sensitivity or ())
     typer.echo(f"{plain(out)}: {manifest.model} for {target}, {out.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,13 +1,14 @@
 """From scores to events: when is a keyword said to have been heard. numpy only.
 
-Scores are taken relative to a level that all keywords share, and averaged over windows. A keyword fires when
-its average reaches `on` and stays there long enough, and may fire again only after it has fallen below `off`
-(hysteresis); after an event nothing fires for a while (refractory time), so that one utterance gives one
-event.
+What is averaged over windows is the log-odds of each keyword against the background, less a share of a level
+that all keywords have in common. A keyword fires when its average, as a probability, reaches `on` and stays
+there long enough, and may fire again only after it has fallen below `off` (hysteresis); after an event
+nothing fires for a while (refractory time), so that one utterance gives one event.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,11 @@ Scores = NDArray[np.floating]
 """Probabilities of keywords: [windows, keywords]."""
 
 LEAST = 1e-6
-"""Probability that counts in a level for all below it: float32 ones near 1 tell no more."""
-MOST = -2.0
+"""Probability that counts for all below it: float32 ones near 1 tell no more."""
+MOST = -1.0
 """Log-odds that count in a level for all above them: a keyword that is heard must not drown the next one."""
+NOTHING = -6.0
+"""Log-odds of all keywords before a stream begins."""
 
 Fired = tuple[int, int, int, float]
 """Window, row, keyword and score."""
@@ -46,8 +49,8 @@ class Rules:
     """`off` as a share of `on`"""
     level_ms: float
     """time constant of the level: the mean log-odds, against the background, of all keywords"""
-    level_floor: float
-    """log-odds; what the level exceeds it by is taken from each keyword's, nothing where it is -2 or more"""
+    level_share: float
+    """of the level, which is taken from the log-odds of each keyword; 0: none"""
 
     def windows(self, ms: float) -> int:
         """Return how many windows a time spans, one at least."""
@@ -81,48 +84,43 @@ class Event:
     score: float
 
 
-class Level:
-    """What keywords get anyway: speech that is like no keyword in particular is a little like all of them.
-
-    Scores less what others get from the same sound, as in the T-norm of Auckenthaler, Carey and Lloyd-Thomas,
-    "Score Normalization for Text-Independent Speaker Verification Systems", Digital Signal Processing 10
-    (2000). Here the others are the keywords, themselves included, over a moment.
-    """
-
-    def __init__(self, rules: Rules) -> None:
-        """Start a stream at the floor."""
-        self._pace = 1 - math.exp(-rules.hop_ms / rules.level_ms)
-        self._floor = self._level = rules.level_floor
-
-    def push(self, scores: Scores) -> NDArray[np.float64]:
-        """Return what is left of the scores of the next windows, [n, keywords]."""
-        likely = scores.astype(np.float64)
-        any_ = likely.sum(axis=1, keepdims=True)
-        odds = np.log(np.maximum(likely, LEAST)) - np.log(np.maximum(1 - any_, LEAST))
-        levels = np.empty_like(any_)
-        for index, mean in enumerate(np.minimum(odds, MOST).mean(axis=1)):
-            self._level += self._pace * (mean - self._level)
-            levels[index] = self._level
-        kept = np.exp(-np.maximum(levels - self._floor, 0))  # of the odds
-        left: NDArray[np.float64] = likely * kept / (1 - (1 - kept) * any_)
-        return left
-
-
 class Averages:
-    """What thresholds are compared with: means over the last windows; before the first one scores were 0."""
+    """What thresholds are compared with: means of log-odds over the last windows, as probabilities.
+
+    The odds are those of a keyword against the background alone, so a keyword loses nothing to another one
+    that is like it. Speech that is like no keyword in particular is a little like all of them: the level is
+    what the keywords get anyway, over a moment. Taking it away is the T-norm of Auckenthaler, Carey and
+    Lloyd-Thomas, "Score Normalization for Text-Independent Speaker Verification Systems", Digital Signal
+    Processing 10 (2000), with the keywords, each included, as the others.
+    """
 
     def __init__(self, rules: Rules, keywords: int) -> None:
         """Start a stream at time 0."""
-        self._level = Level(rules)
-        self._recent = np.zeros((rules.windows(rules.smooth_ms) - 1, keywords))
+        self._pace, self._share = 1 - math.exp(-rules.hop_ms / rules.level_ms), rules.level_share
+        self._level: float | None = None
+        self._recent = np.full((rules.windows(rules.smooth_ms) - 1, keywords), NOTHING)
 
     def push(self, scores: Scores) -> NDArray[np.float64]:
         """Return the averages at the next windows, [n, keywords]."""
         span = len(self._recent) + 1
-        known = np.concatenate([self._recent, self._level.push(scores)])
+        known = np.concatenate([self._recent, self._odds(scores.astype(np.float64))])
         self._recent = known[len(scores) :]
         # added in this order whatever the chunking, so that every chunking rounds alike
-        return sum((known[i : i + len(scores)] for i in range(span)), np.zeros(scores.shape)) / span
+        mean = sum((known[i : i + len(scores)] for i in range(span)), np.zeros(scores.shape)) / span
+        likely: NDArray[np.float64] = 1 / (1 + np.exp(-mean))
+        return likely
+
+    def _odds(self, likely: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return log-odds less their level, [n, keywords]."""
+        background = 1 - likely.sum(axis=1, keepdims=True)
+        odds = np.log(np.maximum(likely, LEAST)) - np.log(np.maximum(background, LEAST))
+        levels = np.empty_like(background)
+        for index, mean in enumerate(np.minimum(odds, MOST).mean(axis=1)):
+            last = mean if self._level is None else self._level
+            self._level = last + self._pace * (mean - last)
+            levels[index] = self._level
+        left: NDArray[np.float64] = odds - self._share * levels
+        return left
 
 
 class Trigger:
@@ -168,6 +166,15 @@ class Trigger:
 
 
 @dataclass(frozen=True)
+class Point:
+    """An operating point: the thresholds that were chosen for one rate of false accepts."""
+
+    fa_per_hour: float
+    on: dict[str, float]
+    """threshold of each keyword; above 1, it never fires"""
+
+
+@dataclass(frozen=True)
 class DetectorSpec(Labelled):
     """models/detector.json: all that turns probabilities into events."""
 
@@ -178,6 +185,8 @@ class DetectorSpec(Labelled):
     rules: Rules
     on: dict[str, float]
     """threshold of each keyword; above 1, it never fires"""
+    points: list[Point] = field(default_factory=list)
+    """what other rates would take, ascending; a file must say, if only that there are none"""
 
 
 def write_spec(path: Path, spec: DetectorSpec) -> None:
@@ -192,9 +201,11 @@ RANGES: dict[str, tuple[float, float]] = {
     "refractory_ms": (0, 60000),
     "release": (0, 1),
     "level_ms": (1e-3, 60000),
-    "level_floor": (-14, 0),
+    "level_share": (0, 1),
 }
 """Of the rules in a file, whoever wrote it; `detector` in params.yaml is as wide."""
+MOST_PER_HOUR = 3600.0
+"""False accepts, as in `detector.target_fa_per_hour`."""
 HIGHEST = 2.0
 """A threshold; no average reaches it."""
 
@@ -215,12 +226,22 @@ def _check(spec: DetectorSpec) -> None:
     if spec.background not in spec.labels or not spec.keywords:
         raise ValueError(f"labels holds {' '.join(spec.labels)[:300]}, expected keywords and the background")
     values = [(f"rules.{name}", getattr(spec.rules, name), bounds) for name, bounds in RANGES.items()]
-    values += [(f"on.{name}", value, (0, HIGHEST)) for name, value in spec.on.items()]
+    sets = [("", spec.on), *((f"points[{index}].", point.on) for index, point in enumerate(spec.points))]
+    values += [(f"{where}on.{name}", on[name], (0, HIGHEST)) for where, on in sets for name in on]
+    rates = [(f"points[{index}].fa_per_hour", point.fa_per_hour) for index, point in enumerate(spec.points)]
+    values += [(name, rate, (0, MOST_PER_HOUR)) for name, rate in rates]
     for name, value, (low, high) in values:
         if not low <= value <= high:
             raise ValueError(f"{name} is {value:g}, expected {low:g} to {high:g}")
-    if missing := [keyword for keyword in spec.keywords if keyword not in spec.on]:
-        raise ValueError(f"no threshold for {' '.join(missing)}")
+    for where, on in sets:
+        if missing := [keyword for keyword in spec.keywords if keyword not in on]:
+            raise ValueError(f"no threshold for {' '.join(missing)}{' in ' * bool(where)}{where.strip('.')}")
+    for index, (point, after) in enumerate(pairwise(spec.points), 1):
+        there = f"points[{index}]"
+        if not point.fa_per_hour < after.fa_per_hour:
+            raise ValueError(f"{there}.fa_per_hour is {after.fa_per_hour:g}, expected ascending rates")
+        if higher := [keyword for keyword in spec.keywords if after.on[keyword] > point.on[keyword]]:
+            raise ValueError(f"{there}.on.{higher[0]} is higher than at a lower rate, expected no more")
 
 
 class Detector:

@@ -1,11 +1,14 @@
-"""Teach the encoder what words sound like: `python -m pretrain.fit ENCODER` writes pretrain/work/encoder.pt.
+"""Teach the encoder what words sound like: `python -m pretrain.fit WORDS SPEECH`.
 
-ENCODER is the encoder.pt to go on from. Two tasks at once: what the teachers hear of the word alone, and
-which word it is, by the angle between a clip's direction and each word's (the normalised softmax of Wang et
-al., "NormFace", ACM MM 2017, arXiv:1704.06369). A word starts where the teachers hear it, on average over all
-who say it. Goes on with the epoch at which it was stopped.
+Its two parts start as those of the encoder.pt files WORDS and SPEECH. The layers of the second stay as they
+are: taught along, they hear the voices and recordings that are learned from better, and others worse. Two
+tasks at once: what the teachers hear of the word alone, and which word it is, by the angle between a clip's
+direction and each word's (the normalised softmax of Wang et al., "NormFace", ACM MM 2017, arXiv:1704.06369).
+A word starts where the teachers hear it, on average over all who say it. Writes pretrain/work/encoder.pt, and
+goes on with the epoch at which it was stopped.
 """
 
+import copy
 import csv
 import math
 import sys
@@ -31,13 +34,13 @@ from kws.training.regularise import mask
 from pretrain.clips import CLIPS
 
 OUT, BEGUN = CLIPS.parent / "encoder.pt", CLIPS.parent / "fitting.pt"
-EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 4, 128, 1e-3, 1e-2, 200
-FROZEN = 16
-"""Layers of the public embedding that stay as they are: its first two stages, the costliest to teach."""
+EPOCHS, BATCH, LR, WEIGHT_DECAY, WARMUP = 3, 128, 1e-3, 1e-2, 200
 SCALE, SMOOTHING = 20.0, 0.1
 """Of the cosines before the softmax, and of its targets."""
-TEACHERS = 10.0
+TEACHERS = 20.0
 """Weight of how far a direction is from the teachers'."""
+LOUDER = 1.6
+"""Times what *speech* adds, in the end: it knows less of what was learned from, more of the rest."""
 FIRST_CLIPS, RIDGE = 8192, 1e-3
 """By which the projections start, as well as they can be without further learning."""
 TIME_MASK, FREQ_MASK = 10, 8
@@ -105,6 +108,17 @@ def warp(features: Tensor) -> Tensor:
     return F.grid_sample(features, grid, padding_mode="border", align_corners=False)
 
 
+def parts(words: Path, speech: Path) -> dict[str, Tensor]:
+    """Return the weights of a part of each of two encoders."""
+    states = (torch.load(path, weights_only=True)["state"] for path in (words, speech))
+    return {
+        name: weight
+        for part, state in zip(("words.", "speech."), states, strict=True)
+        for name, weight in state.items()
+        if name.startswith(part)
+    }
+
+
 def start_from(encoder: Encoder, former: dict[str, Tensor]) -> None:
     """Copy weights of a former encoder as far as they fit; a block that it lacks changes nothing at first."""
     for name, weight in encoder.words.time.named_parameters():
@@ -147,15 +161,15 @@ def loss_of(pupil: Pupil, features: Tensor, words: Tensor, taught: Tensor) -> tu
     return loss, (logits[known].argmax(1) == words[known]).float().mean(), cosine.detach()
 
 
-def main(start: Path) -> None:
+def main(words_of: Path, speech_of: Path) -> None:
     """Train, the rate a cosine from LR to zero, and keep the weights."""
     front_end = load_params(Path("params.yaml")).features
     torch.manual_seed(1)
     clips, val = load()
     train, held_out = np.flatnonzero(~val), np.flatnonzero(val)
     encoder = Encoder(1, front_end.n_mels, len(LABELS)).eval()
-    start_from(encoder, torch.load(start, weights_only=True)["state"])
-    for part in encoder.speech.bands, encoder.speech.layers[:FROZEN]:
+    start_from(encoder, parts(words_of, speech_of))
+    for part in encoder.speech.bands, encoder.speech.layers:
         part.requires_grad_(False)
     pupil = Pupil(encoder, clips.means())
     arrange(pupil, channels_last=True)
@@ -191,7 +205,7 @@ def main(start: Path) -> None:
             begun = {"pupil": pupil.state_dict(), "optimiser": optimiser.state_dict()}
             torch.save(begun | {"schedule": schedule.state_dict(), "epochs": epoch + 1}, written)
         model = EncoderModel(name="encoder", prototypes=1)
-        save_checkpoint(Checkpoint(small(encoder), LABELS, model, front_end), OUT)
+        save_checkpoint(Checkpoint(small(louder(encoder)), LABELS, model, front_end), OUT)
 
 
 def cosine(optimiser: torch.optim.Optimizer, steps: int, warmup: int) -> torch.optim.lr_scheduler.LambdaLR:
@@ -203,6 +217,14 @@ def cosine(optimiser: torch.optim.Optimizer, steps: int, warmup: int) -> torch.o
     return torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
 
 
+def louder(encoder: Encoder) -> Encoder:
+    """Return a copy in which *speech* counts for more."""
+    changed = copy.deepcopy(encoder)
+    for parameter in changed.speech.project.parameters():
+        parameter.data.mul_(LOUDER)
+    return changed
+
+
 def small(network: nn.Module) -> dict[str, Tensor]:
     """Return weights in half precision, which costs less than their training noise; counters as they are."""
     return {
@@ -212,4 +234,4 @@ def small(network: nn.Module) -> dict[str, Tensor]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

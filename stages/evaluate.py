@@ -55,7 +55,7 @@ def main() -> None:
         scores["stream"] = found.summary
     write_json(paths.EVALUATION, scores)
     on = dict(zip(params.keywords, map(float, found.thresholds), strict=True))
-    write_spec(paths.DETECTOR, DetectorSpec(*of, params.features.clip_s, rules, on))
+    write_spec(paths.DETECTOR, DetectorSpec(*of, params.features.clip_s, rules, on, found.points))
     pairs = zip(words.labels, answers.words.argmax(1), strict=True)
     confusion = [{"actual": params.labels[a], "predicted": params.labels[p]} for a, p in pairs]
     write_table(paths.CONFUSION, ["actual", "predicted"], confusion)

@@ -8,11 +8,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from kws.detector import DetectorSpec, Rules, write_spec
+from kws.detector import DetectorSpec, Point, Rules, write_spec
 from kws.features.logmel import FrontEnd
 
 LABELS = ["SI", "NO", "FONDO"]
-SPEC = DetectorSpec(LABELS, "FONDO", 1.0, Rules(100, 300, 100, 1000, 0.7, 1000, -7), {"SI": 0.75, "NO": 0.75})
+POINTS = [
+    Point(rate, {"SI": si, "NO": no}) for rate, si, no in ((0.5, 0.9, 2.0), (1, 0.75, 0.75), (10, 0.4, 0.75))
+]
+SPEC = DetectorSpec(LABELS, "FONDO", 1.0, Rules(100, 300, 100, 1000, 0.7, 1000, 0.5), POINTS[1].on, POINTS)
 
 
 def write_models(folder: Path, front_end: FrontEnd, spec: DetectorSpec = SPEC) -> Path:

@@ -12,7 +12,8 @@ from types import TracebackType
 
 from conftest import ROOT
 
-ORDERS = re.compile(r"\x1b\[([0-9;?]*[A-Za-z])|([^\x1b])")
+ORDERS = re.compile(r"\x1b\[([0-9;?]*[A-Za-z])|([^\x1b])|\x1b[^A-Za-z]*$")
+"""An order, a character, or an order that was cut off."""
 
 
 class Seen:
@@ -26,6 +27,8 @@ class Seen:
         """Take what a program wrote, cut wherever it may be."""
         text, done = self._rest + output, 0
         for match in ORDERS.finditer(text):
+            if not (match[1] or match[2]):
+                break
             self._do(match[1] or "", match[2])
             done = match.end()
         self._rest = text[done:]

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from kws.detector import Averages, Detector, DetectorSpec, Event, Rules, Trigger, read_spec, write_spec
 
 PLAIN = Rules(
-    hop_ms=100, smooth_ms=100, hold_ms=100, refractory_ms=100, release=0.5, level_ms=1000, level_floor=0
+    hop_ms=100, smooth_ms=100, hold_ms=100, refractory_ms=100, release=0.5, level_ms=1000, level_share=0
 )
 
 
@@ -26,9 +26,9 @@ def spotted(scores, rules=PLAIN, **on):
 
 
 def heard(a, b=None, rules=PLAIN, **on):
-    """Windows at which each keyword fires, given their scores."""
+    """Windows at which each keyword fires, given their averages."""
     b = [0.0] * len(a) if b is None else b
-    events = spotted(np.stack([a, b], axis=1), rules, **on)
+    events = Detector(spec(rules, **on)).push(np.stack([a, b], axis=1))
     return [(event.label, round((event.end - 1) * 10)) for event in events]
 
 
@@ -37,7 +37,7 @@ def test_a_keyword_fires_when_its_score_reaches_on():
 
 
 def test_an_event_is_the_window_that_fired():
-    (event,) = spotted(np.array([[0, 0], [0, 0], [0.1, 0.8]]))
+    (event,) = spotted(np.array([[0, 0], [0, 0], [0, 0.8]]))
     assert event == Event("B", pytest.approx(0.2), pytest.approx(1.2), pytest.approx(0.8))
 
 
@@ -66,43 +66,45 @@ def test_a_score_must_hold():
     assert heard([0.9, 0, 0.9, 0.9, 0.9], rules=rules(hold_ms=300)) == [("A", 4)]
 
 
-def test_scores_are_averaged_and_were_nothing_before_the_stream():
-    assert heard([0.8, 0.8, 0.8, 0], rules=rules(smooth_ms=300)) == [("A", 2)]
-    assert heard([0.8, 0.0, 0.8, 0], rules=rules(smooth_ms=300)) == []
-
-
 def averages(scores, rules=PLAIN):
-    return Averages(rules, 2).push(np.array(scores, np.float32))
+    scores = np.array(scores, np.float32)
+    return Averages(rules, scores.shape[1]).push(scores)
 
 
-def test_nothing_is_taken_up_to_the_floor():
-    assert (
-        averages([[0.5, 0.01], [0, 0], [1, 0]]).tolist() == np.float32([[0.5, 0.01], [0, 0], [1, 0]]).tolist()
-    )
-    quiet = np.full((50, 2), np.exp(-8))
-    assert averages(quiet, rules(level_floor=-7)) == pytest.approx(quiet, rel=1e-6)
+def test_log_odds_against_the_background_are_averaged():
+    """Odds of 4 and of 1/4 are even on average; before the stream nothing was heard."""
+    found = averages([[0.8, 0], [0.2, 0], [0.2, 0], [0.8, 0]], rules(smooth_ms=200))[:, 0]
+    assert found[0] < 0.1
+    assert found[1:] == pytest.approx([0.5, 0.2, 0.5])
 
 
-def test_what_the_level_exceeds_the_floor_by_is_taken_from_the_log_odds():
-    """Odds of 1/10 for both keywords, for long: of them is left what the floor is."""
-    left = averages(np.full((200, 2), 1 / 12), rules(level_floor=np.log(1 / 40)))
-    assert left[-1] / (1 - left[-1].sum()) == pytest.approx(1 / 40, rel=1e-4)
-    assert left[0] == pytest.approx(1 / 12, abs=0.02)  # it takes a second
+def test_a_keyword_loses_nothing_to_another_one_that_is_like_it():
+    """Both are as likely as a single one would be, each four times as the background."""
+    assert averages([[4 / 9, 4 / 9]])[0] == pytest.approx([0.8, 0.8], rel=1e-5)
+    assert averages([[0.8, 0]])[0, 0] == pytest.approx(0.8)
+
+
+def test_a_share_of_the_level_is_taken_from_log_odds():
+    """Odds of 1/10 for both keywords, for long: half of their logarithm is left."""
+    left = averages(np.full((200, 2), 1 / 12), rules(level_share=0.5))
+    assert left[-1] / (1 - left[-1]) == pytest.approx(10**-0.5, rel=1e-4)
 
 
 def test_a_keyword_stands_out_where_all_of_them_are_likely_a_little():
     """The same score of A counts for less in speech that was a little like B too."""
     alone = [[0.001, 0.001]] * 20 + [[0.6, 0.001]]
     among = [[0.15, 0.15]] * 20 + [[0.6, 0.15]]
-    levelled = rules(level_floor=-7)
-    assert averages(among, levelled)[-1, 0] < 0.1 < 0.4 < averages(alone, levelled)[-1, 0]
+    levelled = rules(level_share=0.5)
+    assert averages(among, levelled)[-1, 0] < 0.95 * averages(alone, levelled)[-1, 0]
 
 
-def test_a_keyword_that_is_heard_leaves_most_of_the_next_one():
-    levelled = rules(level_floor=-7)
-    before, word = [[0.001, 0.001]] * 20, [[0.999, 0.0005]] * 8
-    first, second = averages(before + word, levelled)[-1, 0], averages(before + word + word, levelled)[-1, 0]
-    assert second > 0.8 * first > 0.7
+@pytest.mark.parametrize("keywords", [1, 2, 20])
+def test_a_keyword_is_heard_again_right_after_itself(keywords):
+    """However many keywords there are, the level of one that is heard leaves most of the next one."""
+    quiet, word = np.full(keywords, 0.001), np.array([0.9, *[0.001] * (keywords - 1)])
+    rows = [*[quiet] * 20, *[word] * 6, *[quiet] * 6, *[word] * 6]
+    found = averages(rows, rules(smooth_ms=500, level_share=0.5))[:, 0]
+    assert found[:20].max() < 0.5 < 0.9 * found[20:26].max() < found[32:].max()
 
 
 scores = arrays(np.float32, st.tuples(st.integers(0, 60), st.just(2)), elements=st.floats(0, 1, width=32))
@@ -114,7 +116,7 @@ any_rules = st.builds(
     refractory_ms=st.integers(100, 1500),
     release=st.floats(0.1, 1),
     level_ms=st.integers(100, 3000),
-    level_floor=st.floats(-10, 0),
+    level_share=st.floats(0, 1),
 )
 
 

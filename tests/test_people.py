@@ -17,6 +17,7 @@ from benchmarks.people import (
     sources,
 )
 from conftest import RATE, ROOT, SEEDS
+from docs.people import main as lay_out_people
 from kws.evaluation.halves import encoder_of as encoder_graph
 from kws.recordings.audio import read_audio
 from kws.targets.export import to_onnx
@@ -98,3 +99,25 @@ def test_an_encoder_hears_the_same_from_its_weights_and_from_its_graph(tmp_path)
     )
     assert by_graph == pytest.approx(by_weights, abs=1e-4)
     assert both @ both.T == pytest.approx(by_weights @ by_weights.T, abs=1e-3)
+
+
+def test_one_person_records_and_others_are_heard(tmp_path):
+    """Keywords go to `words`, other words to `near_misses`; who records is not heard, and talk is linked."""
+    talk, words = tmp_path / "talk", tmp_path / "said"
+    for path in [talk / "long.wav"] + [
+        words / word / f"{who}_{take}.wav" for word in "1234" for who in "abcdef" for take in range(7)
+    ]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, RATE // 4), RATE)
+    lay_out_people(words, "said", "choose", 1, talk, tmp_path / "out")
+    found = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.wav"))
+    assert found == sorted(
+        [
+            f"eval/words/{label}/{who}_{take}.wav"
+            for label in ("ONE", "THREE")
+            for who in "ae"
+            for take in range(5)
+        ]
+        + [f"eval/near_misses/{who}/{n}_{t}.wav" for n in ("two", "four") for who in "ae" for t in range(5)]
+        + ["seeds/ONE/000.wav", "seeds/THREE/000.wav", "talk/long.wav"]
+    )

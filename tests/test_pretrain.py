@@ -16,7 +16,7 @@ from kws.recordings.word import find_word
 from kws.training.checkpoint import load_checkpoint
 from pretrain import teach
 from pretrain.bank import may_be_heard
-from pretrain.fit import Clips, project, start_from, warp
+from pretrain.fit import LOUDER, Clips, louder, parts, project, start_from, warp
 from pretrain.speak import PIECE, write_speech
 from pretrain.stamps import KEPT_OUT, plain, says_its_text
 from pretrain.voices import FLITE, HELD_OUT, speak, words
@@ -172,3 +172,22 @@ def test_projections_start_near_the_teachers():
             pupil.embedding(torch.from_numpy(heard[900:, None]).float()), taught[900:]
         )
     assert near.mean() > 0.9
+
+
+def test_two_encoders_each_give_a_part(tmp_path):
+    states = [Encoder(1, 64, 2).state_dict() for _ in range(2)]
+    paths = [tmp_path / "words.pt", tmp_path / "speech.pt"]
+    for path, state in zip(paths, states, strict=True):
+        torch.save({"state": state}, path)
+    found = parts(*paths)
+    assert torch.equal(found["words.project.weight"], states[0]["words.project.weight"])
+    assert torch.equal(found["speech.project.weight"], states[1]["speech.project.weight"])
+    assert not any(name.startswith("head.") for name in found)
+
+
+def test_speech_is_made_louder_in_a_copy():
+    encoder, clips = Encoder(1, 64, 2).eval(), torch.randn(2, 1, 98, 64)
+    with torch.inference_mode():
+        changed = louder(encoder)
+        assert torch.allclose(changed.speech(clips), LOUDER * encoder.speech(clips), atol=1e-5)
+        assert torch.equal(changed.words(clips), encoder.words(clips))

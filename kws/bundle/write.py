@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ from kws.common.foreign import parse_json, read_bytes, typed
 from kws.runtime.backends import BACKENDS
 from kws.runtime.bundle import DETECTOR, FORMAT, GOLDEN, MANIFEST, Manifest, golden_vector
 from kws.runtime.kit import read_kit
+from kws.runtime.points import adjusted
 from kws.targets.axmodel import TARGETS, read_axmodel, wrong_chip
 
 FLOAT = "float"
@@ -49,19 +51,25 @@ README = """Install and run, on the board:
     /opt/kws/bin/kws spot recording.wav --bundle /opt/kws-bundle     # what is heard in a file
     /opt/kws/bin/kws listen --bundle /opt/kws-bundle                 # ... in the microphone
 
+It fires too often, or hears too little: listen --fa-per-hour 2, or --sensitivity LABEL=+1.
+
 The wheel must be the one in this folder: a bundle refuses to run with another front end.
 """
 AXENGINE = """
     /opt/kws/bin/pip install axengine-*.whl   # from the releases of AXERA-TECH/pyaxengine"""
 
 
-def write_bundle(out: Path, target: str, models: Path) -> Manifest:
+def write_bundle(
+    out: Path, target: str, models: Path, fa_per_hour: float | None = None, sensitivity: Sequence[str] = ()
+) -> Manifest:
     """Write a tar.gz of the bundle for a target from `models`, the same bytes every time.
 
+    Its thresholds are those of `detector.json`, or what `kws.runtime.points.adjusted` makes of them.
     `models` holds kws.onnx, detector.json and a folder for each compiled target. Raises UserError where one
     is missing, or where the target was compiled from another kws.onnx.
     """
     kit = read_kit(models / "kws.onnx", models / "detector.json")
+    spec = adjusted(kit.detector, fa_per_hour, sensitivity)
     model, build = _compiled(models, target)
     release = version("kws")
     wheel, wheel_bytes = build_wheel(release)
@@ -71,7 +79,7 @@ def write_bundle(out: Path, target: str, models: Path) -> Manifest:
     np.save(golden, golden_vector(kit.front_end))
     files = {
         model.name: model.read_bytes(),
-        DETECTOR: (models / "detector.json").read_bytes(),
+        DETECTOR: _json(asdict(spec)),
         GOLDEN: golden.getvalue(),
         wheel: wheel_bytes,
         "kws-listen.service": UNIT.encode(),
@@ -87,10 +95,13 @@ def write_bundle(out: Path, target: str, models: Path) -> Manifest:
         build=build,
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     )
-    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n"
     with replacing(out) as partial:
-        _write_tar(partial, {MANIFEST: text.encode()} | files)
+        _write_tar(partial, {MANIFEST: _json(asdict(manifest))} | files)
     return manifest
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _compiled(models: Path, target: str) -> tuple[Path, dict[str, Any]]:

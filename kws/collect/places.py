@@ -66,11 +66,11 @@ def choose(
     named = _spelt(wanted, params)
     spoken = [label for label in named or params.labels if label != params.background]
     if voice is not None:
-        folder = _folder("voices", params.data, into) / _speaker("--voice", voice)
+        folder = _folder("voices", params.data, into) / speaker("--voice", voice)
         keywords = [Place(label, folder, label) for label in spoken]
     elif unseen is not None:
         folder = _folder("eval", params.data, into) / "words"
-        keywords = [Place(label, _below(folder, label), _speaker("--eval", unseen)) for label in spoken]
+        keywords = [Place(label, _below(folder, label), speaker("--eval", unseen)) for label in spoken]
     else:
         folder = _folder("seeds", params.data, into)
         keywords = [Place(label, _below(folder, label)) for label in spoken]
@@ -107,7 +107,8 @@ def _below(folder: Path, label: str) -> Path:
     return same[0] if same and folder / label not in same else folder / label
 
 
-def _speaker(option: str, name: str) -> str:
+def speaker(option: str, name: str) -> str:
+    """Return who speaks, as files are called after them. UserError, naming the option, for what cannot be."""
     composed = normalize("NFC", name)
     if wrong := wrong_name(composed, "a name"):
         raise UserError(f"{option} {composed[:60]!r}: {wrong}")

@@ -42,7 +42,13 @@ class _QuitError(Exception):
     """It is enough."""
 
 
-def record(places: list[Place], params: Params, device: str | None, into: Path | None) -> None:
+def record(
+    places: list[Place],
+    params: Params,
+    device: str | None,
+    into: Path | None,
+    channel: int | None = None,
+) -> None:
     """Record what a person says in a terminal, and tell on stderr what was kept, whatever ends it.
 
     `into` is the person's own folder, in which the places lie, if there is one. Raises UserError where there
@@ -55,7 +61,11 @@ def record(places: list[Place], params: Params, device: str | None, into: Path |
         signal.signal(number, signal.default_int_handler)  # as Ctrl-C: all is closed in order
     dialogue = None
     try:
-        with Microphone(device, None, BLOCK_S) as microphone, Keys() as keys, closing(Picture()) as picture:
+        with (
+            Microphone(device, None, BLOCK_S, channel) as microphone,
+            Keys() as keys,
+            closing(Picture()) as picture,
+        ):
             dialogue = Dialogue(microphone, keys, picture, params)
             dialogue.run(places, hint)
     finally:

@@ -8,11 +8,12 @@ import soxr
 from rich.text import Text
 
 from kws.collect.places import Place
-from kws.collect.view import MUTED, Kept
+from kws.collect.view import Kept
 from kws.common.types import Audio
 from kws.features.logmel import FrontEnd
 from kws.recordings.audio import CLIPPED, FULL, SILENCE, WORD_LENGTH, WORD_S
 from kws.recordings.verdict import decibels, describe
+from kws.runtime.microphone import MUTED
 
 BLOCK_S = 0.05
 """Between two looks at the level."""

@@ -14,11 +14,11 @@ from rich.text import Text
 from kws.common.terminal import plain
 from kws.common.types import Audio
 from kws.recordings.audio import FULL
+from kws.runtime.microphone import MUTED
 from kws.runtime.screen import NAME, QUIETEST_DBFS, bar, level_dbfs
 
 KEPT, NOTES, INNER = 5, 4, 76
 """Rows of recordings and of notes, and the cells of each."""
-MUTED = "the microphone gives only zeros; is it muted?"
 CLIPPED_BLOCKS = 20
 """For how long the meter says that the level was too high."""
 

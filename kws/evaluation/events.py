@@ -1,5 +1,6 @@
 """Every word and every event of a stream, for eyes and ears: hits, misses, false accepts, near misses."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -77,6 +78,22 @@ def loudest(
         for o in list_outcomes(name, stream, keywords, rules, window_s, on)
         if o.kind == "false accept"
     ]
+
+
+def confusions(outcomes: list[Outcome]) -> list[dict[str, str | int]]:
+    """Return how often one keyword was said and another one heard, the most frequent first."""
+    said: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.kind in ("hit", "miss"):
+            said.setdefault(outcome.stream, []).append(outcome)
+    pairs = Counter(
+        (word.said, wrong.heard)
+        for wrong in outcomes
+        if wrong.kind == "false accept"
+        for word in said.get(wrong.stream, [])
+        if word.said != wrong.heard and word.start <= wrong.end <= word.end + GRACE_S
+    )
+    return [{"said": word, "heard": heard, "n": n} for (word, heard), n in pairs.most_common()]
 
 
 def peaks(streams: list[Heard], keywords: list[str], rules: Rules, window_s: float) -> Peaks:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.detector import Rules
-from kws.evaluation.events import Outcome, list_outcomes, loudest, peaks
+from kws.detector import Point, Rules
+from kws.evaluation.events import Outcome, confusions, list_outcomes, loudest, peaks
+from kws.evaluation.operating_points import choose_points, summarise_points
 from kws.evaluation.streams import Stream
-from kws.evaluation.summary import by_condition, det_points, score_histogram, summarise_streams
+from kws.evaluation.summary import by_condition, by_voice, det_points, score_histogram, summarise_streams
 from kws.evaluation.sweep import GRID, Heard, Tally, tally, uniform
-from kws.evaluation.thresholds import choose_thresholds
 
 LOUDEST = 12
 """False accepts to name where thresholds are chosen."""
@@ -24,6 +24,8 @@ class Spotting:
 
     thresholds: NDArray[np.float64]
     """of each keyword"""
+    points: list[Point] = field(default_factory=list)
+    """what other rates would take"""
     summary: dict[str, Any] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     loudest: list[Outcome] = field(default_factory=list)
@@ -43,19 +45,17 @@ def evaluate_streams(
     target_fa_per_hour: float,
 ) -> Spotting:
     """Choose thresholds on the streams for tuning and measure on the others, which no choice has seen."""
-    grid = uniform(GRID, keywords)
-    swept = tally(heard, keywords, rules, window_s, grid)
+    swept = tally(heard, keywords, rules, window_s, uniform(GRID, keywords))
     tuning = [index for index, stream in enumerate(streams) if stream.tuning]
     report = [index for index, stream in enumerate(streams) if not stream.tuning]
     chosen_on = tuning or report
     tuned = swept.of(chosen_on)
-    choice = choose_thresholds(tuned, GRID, target_fa_per_hour)
+    choice, points = choose_points(tuned, GRID, target_fa_per_hour)
     on = choice.on
-    if apart := list(choice.apart):  # what other thresholds would give the others is seen without them
-        others = grid.copy()
-        others[:, apart] = on[apart]
-        swept = tally(heard, keywords, rules, window_s, others)
-    chosen = tally([heard[index] for index in report], keywords, rules, window_s, on[None])
+    swept = tally(heard, keywords, rules, window_s, choice.rows)
+    reported = [heard[index] for index in report]
+    chosen = tally(reported, keywords, rules, window_s, on[None])
+    tallied = tally(reported, keywords, rules, window_s, np.stack(list(points.values())))
     outcomes = [
         outcome
         for index in report
@@ -65,12 +65,16 @@ def evaluate_streams(
     summary = summarise_streams(swept.of(report), chosen, outcomes, groups, keywords)
     summary |= {
         "tuning_hours": float(swept.of(tuning).hours.sum()),
-        "threshold": dict(zip(keywords, map(float, on), strict=True)),
+        "threshold": _named(keywords, on),
+        "expected_fa_per_hour_interval": choice.fa_per_hour_interval,
+        "points": summarise_points(list(points), tallied, groups),
         "apart": {keywords[index]: per_hour for index, per_hour in choice.apart.items()},
         "voices": len({group for group, said in zip(groups, chosen.words, strict=True) if said.any()}),
+        "per_voice": by_voice(chosen, groups),
+        "confused": confusions(outcomes),
         "by_condition": by_condition(chosen, [streams[index].condition for index in report]),
     }
-    low = grid[_row_of(LOUDEST, tuned)]
+    low = uniform(GRID, keywords)[_row_of(LOUDEST, tuned)]
     loud = [
         outcome
         for index in chosen_on
@@ -79,13 +83,18 @@ def evaluate_streams(
     example = report[int(chosen.hits.sum(axis=(1, 2)).argmax())]
     return Spotting(
         on,
+        [Point(rate, _named(keywords, thresholds)) for rate, thresholds in points.items()],
         summary,
         outcomes,
         sorted(loud, key=lambda outcome: -outcome.score)[:LOUDEST],
         det_points(swept.of(report), GRID),
-        score_histogram(peaks([heard[index] for index in report], keywords, rules, window_s)),
+        score_histogram(peaks(reported, keywords, rules, window_s)),
         _timeline(streams[example].name, heard[example], keywords, rules, window_s),
     )
+
+
+def _named(keywords: list[str], on: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(keywords, map(float, on), strict=True))
 
 
 def _row_of(false_accepts: int, swept: Tally) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kws.common.errors import UserError
+from kws.common.files import replacing
 from kws.common.foreign import read_rows
 from kws.recordings.audio import audio_files
 
@@ -84,6 +85,16 @@ def write_labels(path: Path, spoken: dict[str, list[Spoken]]) -> None:
         writer.writerow(HEADER)
         for name, words in spoken.items():
             writer.writerows((name, word.label, f"{word.start:.3f}", f"{word.end:.3f}") for word in words)
+
+
+def relabel(table: Path, name: str, spoken: list[Spoken]) -> None:
+    """Have a table of streams say of one file what is spoken in it, of the others what it says of them."""
+    rows = dict[str, list[Spoken]]()
+    for _, row in read_rows(table, HEADER) if table.exists() else ():
+        said = Spoken(row["label"], float(row["start"]), float(row["end"]))
+        rows.setdefault(row["file"], []).append(said)
+    with replacing(table) as partial:
+        write_labels(partial, rows | {name: spoken})
 
 
 def _group(name: str) -> str:

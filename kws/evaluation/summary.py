@@ -106,6 +106,17 @@ def by_condition(chosen: Tally, conditions: Sequence[str]) -> dict[str, dict[str
     return summary
 
 
+def by_voice(chosen: Tally, groups: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return how many keywords each voice says and how many are hit, at the chosen thresholds."""
+    hits, words = chosen.hits[:, 0].sum(1), chosen.words.sum(1)
+    summary = {}
+    for name in dict.fromkeys(groups):
+        own = [index for index, group in enumerate(groups) if group == name]
+        if words[own].any():
+            summary[name] = {"n": int(words[own].sum()), "hits": int(hits[own].sum())}
+    return summary
+
+
 def det_points(swept: Tally, grid: Scores) -> list[dict[str, float]]:
     """Return the points of the detection error trade-off: from the highest threshold down, what hears more.
 

@@ -309,7 +309,7 @@ class DetectorConfig(Section):
     refractory_ms: Annotated[float, Field(gt=0, le=60000)]
     release: Annotated[float, Field(gt=0, le=1)]
     level_ms: Annotated[float, Field(gt=0, le=60000)]
-    level_floor: Annotated[float, Field(ge=-14, le=0)]
+    level_share: Annotated[float, Field(ge=0, le=1)]
     target_fa_per_hour: Annotated[float, Field(ge=0, le=3600)]
 
     @property

@@ -107,20 +107,29 @@ def open_sound(path: Path, limit: Limit | None = None) -> Iterator[soundfile.Sou
         yield file
 
 
-def mono_blocks(file: soundfile.SoundFile, path: Path, frames: int) -> Iterator[Audio]:
+def mono_blocks(
+    file: soundfile.SoundFile, path: Path, frames: int, channel: int | None = None
+) -> Iterator[Audio]:
     """Yield all of an open file as float32 [samples], `frames` or fewer at a time.
 
     Channels are averaged, unless one of them speaks and the average would lose it: then it is taken alone.
+    A `channel` that is asked for, counted from 1, is taken whatever it holds; UserError where there is none.
     Floats beyond -1..1 are scaled down, with a warning. All that can be read is yielded before UserError is
     raised for a file that is empty, broken, shorter or longer than its header promises or cut off, or holds
     NaN or infinity.
     """
     scale = _scale(file, path) if file.subtype in ("FLOAT", "DOUBLE") else 1.0
     blocks, few = _blocks(file, path, frames, scale), max(1, AHEAD // file.channels)
+    if channel is not None:
+        if not 1 <= channel <= file.channels:
+            raise UserError(f"--channel {channel}: {path} has {file.channels}, counted from 1")
+        for block in blocks:
+            yield np.ascontiguousarray(block[:, channel - 1])
+        return
     first, failure = _ahead(blocks, few) if file.channels > 1 else ([], None)
-    channel = _speaking(np.concatenate(first)[:few], file.samplerate) if first else None
+    speaking = _speaking(np.concatenate(first)[:few], file.samplerate) if first else None
     for block in chain(first, blocks):
-        yield _mono(block, channel)
+        yield _mono(block, speaking)
     if failure:
         raise failure
 

@@ -1,5 +1,6 @@
 """What a run's numbers cannot say, or say badly, and what to do about it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,12 @@ from kws.report.headline import duration, rounded
 
 FAR = 0.1
 """Share of one false accept that may be asked of all hours together; below it thresholds are guesses."""
+CHANCE = 0.05
+"""How often one of several words or voices that are alike may be called the worst."""
+OFTEN = 2
+"""Confusions of a pair of words from which on it is named."""
+WORTH = 0.03
+"""Share of the words that a change must promise to be advised."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,9 @@ def advise(metrics: dict[str, Any], keywords: Sequence[str], target_fa_per_hour:
         *_unheard(stream),
         *_unmeasured(metrics.get("words", {}).get("recall", {}), keywords),
         *(_hours(stream, target_fa_per_hour) if stream else [_no_stream()]),
+        *_least(stream),
+        *_confused(metrics),
+        *_most_won(stream),
     ]
     return sorted(found, key=lambda one: not one.grave)
 
@@ -80,6 +90,91 @@ def _unheard(stream: dict[str, Any]) -> list[Advice]:
             " Listen to both, and let more people record the words (data.voices)."
         )
     return [Advice(text, grave=True)]
+
+
+def _least(stream: dict[str, Any]) -> list[Advice]:
+    """The word and the voice of which so little is heard that it is hardly chance."""
+    found = []
+    if worst := _worst(_words(stream)):
+        name, heard, others = worst
+        text = f"The word heard least in streams is {name}, {heard}, the others {others}."
+        found.append(Advice(f"{text} Listen to its recordings and to where it was missed."))
+    if worst := _worst(stream.get("per_voice", {})):
+        name, heard, others = worst
+        text = f"The voice heard least in streams is {name}, {heard} words, the others {others}."
+        found.append(Advice(f"{text} Recordings by people who sound like that would help (data.voices)."))
+    return found
+
+
+def _words(stream: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the counts of keywords of which something is heard; of the others other advice tells."""
+    return {name: part for name, part in stream.get("per_keyword", {}).items() if part["n"] and part["hits"]}
+
+
+def _worst(parts: dict[str, dict[str, int]]) -> tuple[str, str, str] | None:
+    """Return the name of the part with the least recall, its hits, and the recall of the others.
+
+    None where it could be as good as the others, by Fisher's exact test; the more parts, the surer
+    it must be (Bonferroni).
+    """
+    if len(parts) < 2:
+        return None
+    name = min(parts, key=lambda name: parts[name]["hits"] / parts[name]["n"])
+    rest = [part for other, part in parts.items() if other != name]
+    from scipy.stats import fisher_exact  # takes a second to load
+
+    both = ([parts[name]], rest)
+    table = [[sum(p["hits"] for p in some), sum(p["n"] - p["hits"] for p in some)] for some in both]
+    chance = fisher_exact(table, alternative="less").pvalue * len(parts)
+    heard = f"{parts[name]['hits']} of {parts[name]['n']}"
+    return (name, heard, f"{_recall(rest):.0%}") if chance < CHANCE else None
+
+
+def _recall(parts: Sequence[dict[str, int]]) -> float:
+    return sum(part["hits"] for part in parts) / sum(part["n"] for part in parts)
+
+
+def _confused(metrics: dict[str, Any]) -> list[Advice]:
+    """The two words that are taken for each other most often, in streams or else as single recordings."""
+    stream, where = Counter[tuple[str, str]](), "in streams"
+    for row in metrics.get("stream", {}).get("confused", []):
+        stream[min(row["said"], row["heard"]), max(row["said"], row["heard"])] += row["n"]
+    if not stream:
+        where = "as single recordings"
+        keywords = (confusion := metrics.get("words", {}).get("confusion", {})).keys()
+        for said, heard in confusion.items():
+            for label, n in heard.items():
+                if label != said and label in keywords:
+                    stream[min(said, label), max(said, label)] += n
+    ((one, other), n), *_ = stream.most_common(1) or [(("", ""), 0)]
+    if n < OFTEN:
+        return []
+    text = f"{one} and {other} are confused most: {n} times one was heard {where} where the other was said."
+    return [Advice(f"{text} Another word for one of them would end it.")]
+
+
+def _most_won(stream: dict[str, Any]) -> list[Advice]:
+    """What would win most words: another recording, more background, or another voice.
+
+    That is, whether half of what is missed is one word, or is missed in noise alone. Words that are missed
+    without noise as well are said too unlike the recordings. A reading of numbers, not a measurement.
+    """
+    words = _words(stream)
+    if not words or len(words) < len(stream["per_keyword"]) or 1 - stream["recall"] < WORTH:
+        return []  # other advice comes first, or there is little to win
+    missed = {name: part["n"] - part["hits"] for name, part in words.items()}
+    worst, everything = _worst(words), sum(missed.values())
+    clean = stream["by_condition"].get("clean", {}).get("recall")
+    if worst and missed[worst[0]] >= everything / 2:
+        what = f"Another recording of {worst[0]}"
+        told = f"of {everything} missed words it is {missed[worst[0]]}"
+    elif clean is None:
+        return []
+    else:
+        noise = 1 - clean <= (1 - stream["recall"]) / 2
+        what = "More background of the place of use (data.seeds)" if noise else "Another voice (data.voices)"
+        told = f"{stream['recall']:.0%} of the words are heard, without noise {clean:.0%}"
+    return [Advice(f"{what} would probably win most: {told}.")]
 
 
 def _unmeasured(measured: dict[str, float], keywords: Sequence[str]) -> list[Advice]:

@@ -52,6 +52,24 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Point:
+    """What the thresholds for one rate give; shares are None where nothing was said."""
+
+    rate: str
+    """of false accepts an hour that is asked for"""
+    recall: float | None
+    recall_interval: str
+    false_accepts: str
+    """an hour"""
+    false_accepts_interval: str
+    near_misses: float | None
+    chosen: bool
+    """whether it is what is used by default"""
+    vouched: bool
+    """whether one false accept of that rate fits into the hours that thresholds were chosen on"""
+
+
+@dataclass(frozen=True)
 class Target:
     """What the compiled model of one target answers, and how fast; cells are text."""
 
@@ -130,6 +148,10 @@ def stream_rows(stream: dict[str, Any]) -> list[Row]:
     chosen = "no threshold was" if stream["tuning_hours"] else "the thresholds were"
     meaning = f"at the chosen thresholds, in {duration(hours)} that {chosen} chosen on"
     rows.append(Row("False accepts", value, interval, meaning))
+    if expected := stream.get("expected_fa_per_hour_interval"):
+        low, high = map(rounded, expected)
+        meaning = "an hour of other streams, as far as those tell that the thresholds were chosen on"
+        rows.append(Row("… to be expected", f"{low} to {high}", "", meaning))
     if near := stream.get("near_misses"):
         meaning = f"of {near['n']} near misses said in the streams; not counted as false accepts"
         rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
@@ -187,6 +209,35 @@ def keyword_rows(metrics: dict[str, Any], thresholds: dict[str, float]) -> list[
             )
         )
     return rows
+
+
+def point_rows(stream: dict[str, Any], target_fa_per_hour: float) -> list[Point]:
+    """Return what each operating point gives in the streams that no threshold was chosen on."""
+    rows = []
+    for rate, found in stream.get("points", {}).items():
+        low, high = found["fa_per_hour_interval"]
+        interval = f"{rounded(low)} to {rounded(high)}" if found["fa_per_hour"] else ""
+        recall = found.get("recall")
+        heard = "" if recall is None else _share("", recall, found["recall_interval"], "").interval
+        rows.append(
+            Point(
+                rate=rate,
+                recall=recall,
+                recall_interval=heard,
+                false_accepts=_short_rate(found["fa_per_hour"], stream["hours"]),
+                false_accepts_interval=interval,
+                near_misses=found.get("near_miss_rate"),
+                chosen=rate == f"{target_fa_per_hour:g}",
+                vouched=float(rate) * (stream["tuning_hours"] or stream["hours"]) >= 1,
+            )
+        )
+    return rows
+
+
+def voice_rows(stream: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """Return each voice with how many of its words were heard and how many it said, the worst first."""
+    found = [(name, part["hits"], part["n"]) for name, part in stream.get("per_voice", {}).items()]
+    return sorted(found, key=lambda row: row[1] / row[2])
 
 
 def condition_rows(stream: dict[str, Any]) -> list[Condition]:

@@ -73,6 +73,8 @@ def render(results: Results, vega: str) -> str:
         word_rows=numbers.word_rows(metrics),
         same_source=numbers.same_source_row(metrics),
         keyword_rows=numbers.keyword_rows(metrics, results.thresholds),
+        points=numbers.point_rows(stream, results.target_fa_per_hour),
+        voices=numbers.voice_rows(stream),
         conditions=numbers.condition_rows(stream),
         confusion=numbers.confusion_rows(metrics),
         targets=numbers.target_rows(metrics["targets"]),

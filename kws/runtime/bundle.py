@@ -21,7 +21,7 @@ from kws.features.streaming import FeatureStream
 from kws.runtime.backends import open_session
 from kws.runtime.kit import Kit, assemble, read_detector
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, DETECTOR, GOLDEN = "manifest.json", "detector.json", "golden.npy"
 FILE_NAME = r"\w[\w.+-]{0,99}"
 """Of a file in a bundle: no folder, no drive, nothing that a file system would refuse."""

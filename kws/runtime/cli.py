@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from enum import Enum
 from importlib.metadata import distributions, version
@@ -24,6 +25,7 @@ from kws.runtime.gate import AutomaticGain, SpeechGate
 from kws.runtime.kit import Kit, read_kit
 from kws.runtime.listen import Warnings, listen
 from kws.runtime.microphone import Faults, Microphone, list_devices
+from kws.runtime.points import adjusted
 from kws.runtime.recorder import Recorder
 from kws.runtime.recording import Highest, Part, hear, nothing_heard, scores_json, scores_table
 from kws.runtime.sinks import HEADING, Command, Lines, Listener, Mqtt, as_audacity, as_json, as_line
@@ -51,7 +53,17 @@ WRITERS: dict[Format, Callable[[Event, Path], str]] = {
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="an unpacked bundle")]
 ModelOption = Annotated[Path, typer.Option("--model", help="an ONNX model, without --bundle")]
 DetectorOption = Annotated[Path, typer.Option("--detector", help="its detector, without --bundle")]
+RateOption = Annotated[
+    float | None, typer.Option("--fa-per-hour", help="thresholds for so many false accepts an hour")
+]
+SensitivityOption = Annotated[
+    list[str] | None,
+    typer.Option("--sensitivity", help="LUZ=+1 hears more of LUZ, -1 less of all, in half operating points"),
+]
 GateOption = Annotated[bool, typer.Option("--gate", help="spare the model where there is no speech")]
+ChannelOption = Annotated[
+    int | None, typer.Option("--channel", help="hear this one alone, counted from 1; not all that speak")
+]
 GainOption = Annotated[bool, typer.Option("--gain", help="bring speech to one level")]
 
 cli = typer.Typer()
@@ -80,11 +92,14 @@ def spot(
     bundle: BundleOption = None,
     model: ModelOption = MODEL,
     detector: DetectorOption = DETECTOR,
+    fa_per_hour: RateOption = None,
+    sensitivity: SensitivityOption = None,
     form: Annotated[Format, typer.Option("--format", help="how events are written")] = Format.table,
     scores: Annotated[bool, typer.Option("--scores", help="each keyword's highest score, too")] = False,
     plot: Annotated[Path | None, typer.Option(help="draw one file, up to 10 min")] = None,
     gate: GateOption = False,
     gain: GainOption = False,
+    channel: ChannelOption = None,
 ) -> None:
     """List the keywords heard in recordings.
 
@@ -94,7 +109,7 @@ def spot(
         raise UserError(f"{len(files)} files: --plot and --format audacity take one at a time")
     if scores and form is Format.audacity:
         raise UserError("--scores: a label track has no place for them; use --format table or json")
-    kit = _kit(bundle, model, detector)
+    kit = kit_of(bundle, model, detector, fa_per_hour, sensitivity)
     if form is Format.table:
         typer.echo(HEADING)
     failed = 0
@@ -102,7 +117,7 @@ def spot(
         if form is Format.table and len(files) > 1:
             typer.echo(f"{plain(path)}:")
         try:
-            _spot(kit, path, form, scores, plot, gate, gain)
+            _spot(kit, path, form, scores, plot, gate, gain, channel)
         except UserError as error:
             if len(files) == 1:
                 raise
@@ -113,12 +128,19 @@ def spot(
 
 
 def _spot(
-    kit: Kit, path: Path, form: Format, scores: bool, plot: Path | None, gate: bool, gain: bool
+    kit: Kit,
+    path: Path,
+    form: Format,
+    scores: bool,
+    plot: Path | None,
+    gate: bool,
+    gain: bool,
+    channel: int | None,
 ) -> None:
     """Write what is heard in one file."""
     highest, parts, events = Highest(kit.detector), list[Part](), 0
     louder = AutomaticGain(kit.front_end.sample_rate) if gain else None
-    for part in hear(kit, path, _gate(kit, gate), louder):
+    for part in hear(kit, path, _gate(kit, gate), louder, channel):
         highest.push(part)
         events += len(part.events)
         for event in part.events:
@@ -132,7 +154,7 @@ def _spot(
     if plot:
         from kws.runtime.plot import plot_stream
 
-        plot_stream(plot, path, kit, parts)
+        plot_stream(plot, path, kit, parts, channel)
 
 
 @cli.command("listen", rich_help_panel=HEAR)
@@ -140,6 +162,8 @@ def listen_(
     bundle: BundleOption = None,
     model: ModelOption = MODEL,
     detector: DetectorOption = DETECTOR,
+    fa_per_hour: RateOption = None,
+    sensitivity: SensitivityOption = None,
     device: Annotated[str | None, typer.Option(help="number of the microphone, or part of its name")] = None,
     devices: Annotated[bool, typer.Option("--list", help="list the microphones and stop")] = False,
     from_file: Annotated[Path | None, typer.Option(help="hear a file instead; - is raw PCM on stdin")] = None,
@@ -151,12 +175,13 @@ def listen_(
     mqtt: Annotated[str | None, typer.Option(help="publish events to mqtt://host[:port]/topic")] = None,
     gate: GateOption = False,
     gain: GainOption = False,
+    channel: ChannelOption = None,
 ) -> None:
     """Say which keywords a microphone hears. Ctrl-C ends it."""
     if devices:
         typer.echo("\n".join(list_devices()) or "no microphone")
         return
-    kit = _kit(bundle, model, detector)
+    kit = kit_of(bundle, model, detector, fa_per_hour, sensitivity)
     spec, rate = kit.detector, kit.front_end.sample_rate
     spotter = Spotter(kit, _gate(kit, gate))
     recorder = Recorder(save_events, spec, rate, _stream_name(from_file)) if save_events else None
@@ -164,7 +189,9 @@ def listen_(
     listeners += [Command(command, debounce)] if command else []
     listeners += [Mqtt(mqtt)] if mqtt else []
     with ExitStack() as stack:
-        name, blocks, faults = _source(stack, from_file, device, rate, spec.rules.hop_ms / 1000, fast)
+        name, blocks, faults = _source(
+            stack, from_file, device, channel, rate, spec.rules.hop_ms / 1000, fast
+        )
         if sys.stdout.isatty() and not json:
             from kws.runtime.screen import Screen
 
@@ -188,8 +215,12 @@ def listen_(
         raise UserError(f"{save_events}: not all audio was saved ({recorder.failure.strerror})")
 
 
-def _kit(bundle: Path | None, model: Path, detector: Path) -> Kit:
-    return read_bundle(bundle) if bundle else read_kit(model, detector)
+def kit_of(
+    bundle: Path | None, model: Path, detector: Path, fa_per_hour: float | None, sensitivity: list[str] | None
+) -> Kit:
+    """Return the model of a bundle, or that of two files, with the thresholds that are asked for."""
+    kit = read_bundle(bundle) if bundle else read_kit(model, detector)
+    return replace(kit, detector=adjusted(kit.detector, fa_per_hour, sensitivity or ()))
 
 
 def _gate(kit: Kit, wanted: bool) -> SpeechGate | None:
@@ -204,19 +235,27 @@ def _stream_name(from_file: Path | None) -> str:
 
 
 def _source(
-    stack: ExitStack, from_file: Path | None, device: str | None, rate: int, block_s: float, fast: bool
+    stack: ExitStack,
+    from_file: Path | None,
+    device: str | None,
+    channel: int | None,
+    rate: int,
+    block_s: float,
+    fast: bool,
 ) -> tuple[str, Iterator[Audio], Faults]:
     """Return a source's name, its blocks and what goes wrong with them."""
     if from_file is None:
-        microphone = stack.enter_context(Microphone(device, rate, block_s))
+        microphone = stack.enter_context(Microphone(device, rate, block_s, channel))
         return microphone.name, microphone.blocks(), microphone.faults
     if str(from_file) == "-":
+        if channel is not None:
+            raise UserError("--channel: raw samples on stdin are mono; choose it where they are recorded")
         if sys.stdin is None:
             raise UserError(
                 "stdin: is closed; give it raw 16-bit samples: arecord -t raw ... | kws listen ..."
             )
         return "stdin", pcm_blocks(sys.stdin.buffer, rate, block_s), Faults()
-    blocks = read_blocks(from_file, rate, block_s)
+    blocks = read_blocks(from_file, rate, block_s, channel)
     return from_file.name, blocks if fast else in_real_time(blocks, rate), Faults()
 
 

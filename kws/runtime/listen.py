@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from kws.common.types import Audio
 from kws.runtime.gate import AutomaticGain
-from kws.runtime.microphone import Faults
+from kws.runtime.microphone import MUTED, Faults
 from kws.runtime.sinks import Listener
 from kws.runtime.spotter import Spotter
 
@@ -35,7 +35,7 @@ def listen(
 
 
 class Warnings:
-    """Says on stderr when audio was lost, as soon as the block after the gap is heard."""
+    """Says on stderr when audio was lost, as soon as the block after the gap is heard, or there is none."""
 
     def __init__(self, faults: Faults) -> None:
         """Watch the faults of a source."""
@@ -51,6 +51,9 @@ class Warnings:
             if count > getattr(self._told, name):
                 print(f"warning: {count} {what}", file=sys.stderr)
                 setattr(self._told, name, count)
+        if self._faults.muted and not self._told.muted:
+            print(f"warning: {MUTED}", file=sys.stderr)
+        self._told.muted = self._faults.muted
 
     def close(self) -> None:
         """Nothing is left to say."""

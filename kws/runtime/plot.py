@@ -34,7 +34,9 @@ def plot_features(
     _save(figure, out)
 
 
-def plot_stream(out: Path, recording: Path, kit: Kit, heard: Sequence[Part]) -> None:
+def plot_stream(
+    out: Path, recording: Path, kit: Kit, heard: Sequence[Part], channel: int | None = None
+) -> None:
     """Draw a recording with the moving averages, thresholds and events of its windows.
 
     A window's score stands at its end, when it is known. Raises UserError for more than ten minutes.
@@ -45,7 +47,7 @@ def plot_stream(out: Path, recording: Path, kit: Kit, heard: Sequence[Part]) -> 
     ends = np.concatenate([part.ends for part in heard])
     if len(averages) and ends[-1] > LONGEST_S:
         raise UserError(f"--plot: {recording} is {ends[-1]:.0f} s long; draw {LONGEST_S:g} s at most")
-    audio = np.concatenate(list(read_blocks(recording, rate, 10)))
+    audio = np.concatenate(list(read_blocks(recording, rate, 10, channel)))
     figure, (wave, bands, scores) = _figure(out, 3, len(audio) / rate)
     wave.set_title(plain(recording.name).replace("$", r"\$"))
     _draw_wave(wave, audio, rate)

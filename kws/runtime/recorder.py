@@ -15,6 +15,8 @@ from kws.runtime.spotter import Heard
 
 NEAR = 0.6
 """Share of its threshold that a keyword reaches in a near miss."""
+KINDS = EVENTS, NEAR_MISSES = "events", "near_misses"
+"""Folders of what is kept."""
 BEFORE_S, AFTER_S = 0.5, 0.5
 """Kept before the window that fired and after it, the latter no longer than a window."""
 
@@ -43,8 +45,8 @@ class Recorder:
         self._audio = np.concatenate([self._audio, audio])
         self._end += len(audio)
         self._heard += heard.events
-        self._waiting += [("events", event) for event in heard.events]
-        self._waiting += [("near_misses", near) for near in self._near.push(heard.averages)]
+        self._waiting += [(EVENTS, event) for event in heard.events]
+        self._waiting += [(NEAR_MISSES, near) for near in self._near.push(heard.averages)]
         self._write_until(self._end / self._rate)
         self._audio = self._audio[-self._keep :]
 
@@ -57,7 +59,7 @@ class Recorder:
         ready = [(kind, event) for kind, event in self._waiting if event.end + self._window_s <= now]
         self._waiting = [waiting for waiting in self._waiting if waiting not in ready]
         for kind, event in ready:
-            if kind == "events" or not any(abs(event.end - e.end) <= self._window_s for e in self._heard):
+            if kind == EVENTS or not any(abs(event.end - e.end) <= self._window_s for e in self._heard):
                 self._save(event, kind)
         self._heard = [event for event in self._heard if event.end + 3 * self._window_s > now]
 

@@ -43,7 +43,13 @@ def decision_s(spec: DetectorSpec) -> float:
     return spec.window_s + more * rules.hop_ms / 1000
 
 
-def hear(kit: Kit, path: Path, gate: Gate | None = None, gain: AutomaticGain | None = None) -> Iterator[Part]:
+def hear(
+    kit: Kit,
+    path: Path,
+    gate: Gate | None = None,
+    gain: AutomaticGain | None = None,
+    channel: int | None = None,
+) -> Iterator[Part]:
     """Yield what is heard in a file, block by block.
 
     A short one is heard as by a microphone that was on before and after it, with its faint noise: a word
@@ -51,7 +57,7 @@ def hear(kit: Kit, path: Path, gate: Gate | None = None, gain: AutomaticGain | N
     could be read.
     """
     spec, rate = kit.detector, kit.front_end.sample_rate
-    blocks, decision = read_blocks(path, rate, BLOCK_S), round(decision_s(spec) * rate)
+    blocks, decision = read_blocks(path, rate, BLOCK_S, channel), round(decision_s(spec) * rate)
     start, failure = _start(blocks, round(SHORT * decision))
     samples = sum(map(len, start))
     if failure and not samples:

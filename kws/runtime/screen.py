@@ -14,7 +14,7 @@ from rich.text import Text
 from kws.common.terminal import plain
 from kws.common.types import Audio
 from kws.detector import DetectorSpec, Event
-from kws.runtime.microphone import Faults
+from kws.runtime.microphone import MUTED, Faults
 from kws.runtime.recorder import NEAR
 from kws.runtime.sinks import as_line
 from kws.runtime.spotter import Heard
@@ -106,6 +106,8 @@ class Screen:
         )
         faults = f"   {self._faults.overruns} overruns   {self._faults.invalid} invalid samples"
         rows[-1].append(faults, "bold red" if self._faults != Faults() else "bright_black")
+        if self._faults.muted:
+            rows[-1] = Text(MUTED, "bold yellow")
         return Panel(Group(*rows), title=Text(plain(self._source)), title_align="left", width=80)
 
 

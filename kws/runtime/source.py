@@ -15,7 +15,7 @@ from kws.common.types import Audio
 from kws.recordings.soundfiles import mono_blocks, open_sound
 
 
-def read_blocks(path: Path, rate: int, block_s: float) -> Iterator[Audio]:
+def read_blocks(path: Path, rate: int, block_s: float, channel: int | None = None) -> Iterator[Audio]:
     """Yield a sound file as mono float32 [samples] at `rate` Hz; of channels and levels see `mono_blocks`.
 
     The samples are those that `kws.recordings.audio.read_audio` returns, whatever the length of a block. All
@@ -23,7 +23,8 @@ def read_blocks(path: Path, rate: int, block_s: float) -> Iterator[Audio]:
     header promises, cut off, or holds NaN or infinity; phones' formats are decoded before the first block.
     """
     with open_sound(path) as file:
-        yield from resample(mono_blocks(file, path, round(block_s * file.samplerate)), file.samplerate, rate)
+        blocks = mono_blocks(file, path, round(block_s * file.samplerate), channel)
+        yield from resample(blocks, file.samplerate, rate)
 
 
 def pcm_blocks(stream: BinaryIO, rate: int, block_s: float) -> Iterator[Audio]:

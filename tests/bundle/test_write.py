@@ -30,6 +30,7 @@ from kws.runtime.backends import open_session
 from kws.runtime.bundle import golden_vector, probe_signal, read_bundle
 from kws.runtime.inference import Classifier
 from kws.runtime.kit import read_kit
+from kws.runtime.points import adjusted
 from kws.runtime.source import read_blocks
 from kws.runtime.spotter import Spotter
 from standins.axmodel import wrap
@@ -137,11 +138,11 @@ def test_a_bundle_that_is_not_whole_is_refused(unpacked):
         read_bundle(unpacked)
     model.write_bytes(whole)
     for values, message in (
-        ({"format": 2}, r"format 2, expected 1; install the wheel of 0\."),
+        ({"format": 1}, r"format 1, expected 2; install the wheel of 0\."),
         ({"front_end": {"n_mels": 64}}, r"manifest\.json: not a manifest \(front_end\.\w+ is missing\)"),
         ({"labels": ["A"]}, "the detector's labels are not those of the model"),
         ({"format": None}, r"manifest\.json: not a manifest \(format is null, expected a whole number\)"),
-        ({"format": 10**400}, r"format 1(0{19}), expected 1; install"),
+        ({"format": 10**400}, r"format 1(0{19}), expected 2; install"),
         ({"version": 1}, r"manifest\.json: not a manifest \(version is 1, expected a text\)"),
         ({"more": 1}, r"manifest\.json: not a manifest \(more is not known here\)"),
     ):
@@ -208,6 +209,29 @@ def test_labels_that_are_no_names_are_refused_wherever_they_stand(unpacked, mode
         read_kit(tmp_path / "kws.onnx", models / "detector.json")
 
 
+def point(fa_per_hour, **on):
+    return {"fa_per_hour": fa_per_hour, "on": {"SI": 0.5, "NO": 0.5} | on}
+
+
+def test_a_detector_of_before_there_were_operating_points_is_told(tmp_path):
+    old = {key: value for key, value in asdict(SPEC).items() if key != "points"}
+    (tmp_path / "detector.json").write_text(json.dumps(old))
+    with pytest.raises(
+        UserError, match=r"not a detector of this version \(points is missing\); make it again"
+    ):
+        read_spec(tmp_path / "detector.json")
+
+
+def test_a_bundle_keeps_the_points_and_fires_as_it_was_packed(tmp_path, models):
+    write_bundle(tmp_path / "all.tar.gz", "float", models, 10, ["SI=-1"])
+    shutil.unpack_archive(tmp_path / "all.tar.gz", tmp_path, filter="data")
+    detector = read_bundle(tmp_path / "kws-bundle").detector
+    assert detector == adjusted(SPEC, 10, ["SI=-1"])
+    assert detector.points == SPEC.points
+    assert 0.4 < detector.on["SI"] < 0.75
+    assert adjusted(detector, 1) == SPEC
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -221,6 +245,11 @@ def test_labels_that_are_no_names_are_refused_wherever_they_stand(unpacked, mode
         ({"labels": [1, 2, 3]}, r"labels\[0\] is 1, expected a text"),
         ({"background": "X"}, "expected keywords and the background"),
         ({"labels": ["FONDO"]}, "expected keywords and the background"),
+        ({"points": [point(0.5, SI=2.5)]}, r"points\[0\].on.SI is 2.5, expected 0 to 2"),
+        ({"points": [{"fa_per_hour": 1, "on": {"SI": 0.5}}]}, r"no threshold for NO in points\[0\]"),
+        ({"points": [point(-1)]}, r"points\[0\].fa_per_hour is -1, expected 0 to 3600"),
+        ({"points": [point(1), point(1)]}, r"points\[1\].fa_per_hour is 1, expected ascending rates"),
+        ({"points": [point(1), point(2, NO=0.6)]}, r"points\[1\].on.NO is higher than at a lower rate"),
     ],
 )
 def test_a_detector_that_cannot_be_is_refused(tmp_path, values, message):
@@ -232,7 +261,9 @@ def test_a_detector_that_cannot_be_is_refused(tmp_path, values, message):
 
 
 def test_the_readme_of_a_bundle_shows_how_to_hear_a_file(unpacked):
-    assert "kws spot recording.wav --bundle /opt/kws-bundle" in (unpacked / "README.txt").read_text()
+    text = (unpacked / "README.txt").read_text()
+    assert "kws spot recording.wav --bundle /opt/kws-bundle" in text
+    assert "--fa-per-hour 2" in text
 
 
 def test_git_ignores_what_is_packed_and_unpacked():

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import soundfile
-import soxr
-from scipy.signal import correlate
+from sounds import ALIKE, likeness
 
 from conftest import RATE, ROOT, SEEDS
 from pulse import pulse
@@ -70,19 +69,6 @@ def say(terminal, server, sound, key="\r"):
 
 def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-ALIKE = 0.6
-"""Correlation that no other sound comes near; a busy machine drops some blocks of what is played."""
-
-
-def likeness(audio, rate, sound):
-    """The highest correlation between a recording, or a stretch of it, and what was played."""
-    expected, own = soundfile.read(sound, dtype="float64")
-    heard = soxr.resample(np.asarray(audio, np.float64), rate, own)
-    energy = np.convolve(heard**2, np.ones(len(expected)), "valid")
-    products = correlate(heard, expected, "valid")
-    return float(np.max(products / np.sqrt(np.maximum(energy, 1e-9) * np.sum(expected**2))))
 
 
 @pytest.mark.parametrize(("rate", "channels", "sound"), [(44100, 1, "repetir.wav"), (48000, 2, "left.wav")])

@@ -6,11 +6,13 @@ from kws.report.advice import advise
 
 FINE = {
     "hours": 2.0,
+    "recall": 0.98,
     "tuning_hours": 2.0,
     "recall_at_fa_per_hour": {"10": 0.9, "1": 0.8},
-    "per_keyword": {"LUZ": {"n": 20, "hits": 18}, "PUERTA": {"n": 20, "hits": 15}},
+    "per_keyword": {"LUZ": {"n": 20, "hits": 18}, "PUERTA": {"n": 20, "hits": 19}},
     "threshold": {"LUZ": 0.4, "PUERTA": 0.4},
     "apart": {},
+    "by_condition": {},
 }
 WORDS = {"recall": {"LUZ": 1.0, "PUERTA": 0.9}}
 
@@ -83,3 +85,55 @@ def test_one_voice_alone_and_no_stream_are_told():
     assert "18 min" in few.text
     (none,) = said(stream=None)
     assert none.text.startswith("No stream was measured")
+
+
+def test_a_word_and_a_voice_that_are_heard_least_are_named_where_that_is_no_chance():
+    word, *_ = said(FINE | {"recall": 0.6, "per_keyword": heard(18, 6)})
+    assert word.text.startswith("The word heard least in streams is PUERTA, 6 of 20, the others 90%.")
+    assert "The word heard least" not in str(said(FINE | {"recall": 0.8, "per_keyword": heard(18, 14)}))
+    voices = {"ana": {"n": 40, "hits": 38}, "tom": {"n": 40, "hits": 20}, "eva": {"n": 40, "hits": 36}}
+    voice, *_ = said(FINE | {"per_voice": voices})
+    assert voice.text.startswith("The voice heard least in streams is tom, 20 of 40 words, the others 92%.")
+    assert said(FINE | {"per_voice": {"ana": {"n": 20, "hits": 18}, "tom": {"n": 20, "hits": 17}}}) == []
+    assert said(FINE | {"per_voice": {"ana": {"n": 40, "hits": 37}}}) == []
+
+
+def test_the_pair_that_is_confused_most_is_named():
+    """In both directions together; from single words where no stream tells."""
+    rows = [("LUZ", "CRUZ", 3), ("PUERTA", "TUERTA", 4), ("CRUZ", "LUZ", 2)]
+    confused = [dict(zip(("said", "heard", "n"), row, strict=True)) for row in rows]
+    (pair,) = said(FINE | {"confused": confused})
+    assert pair.text.startswith("CRUZ and LUZ are confused most: 5 times one was heard in streams")
+    assert said(FINE | {"confused": confused[:0]}) == []
+    assert said(FINE | {"confused": [{"said": "LUZ", "heard": "CRUZ", "n": 1}]}) == []
+    confusion = {"LUZ": {"LUZ": 7, "PUERTA": 2, "FONDO": 9}, "PUERTA": {"LUZ": 1, "PUERTA": 9}}
+    (pair,) = said(words=WORDS | {"confusion": confusion})
+    assert pair.text.startswith(
+        "LUZ and PUERTA are confused most: 3 times one was heard as single recordings"
+    )
+
+
+@pytest.mark.parametrize(
+    ("clean", "words", "text"),
+    [
+        (0.8, heard(20, 12), "Another recording of PUERTA|of 8 missed words it is 8"),
+        (0.98, heard(16, 16), "More background of the place of use (data.seeds)|80% {} 98%"),
+        (0.85, heard(16, 16), "Another voice (data.voices)|80% {} 85%"),
+        (None, heard(16, 16), None),
+    ],
+)
+def test_what_would_win_most_is_read_off_what_is_missed(clean, words, text):
+    conditions = {"0dB": {"recall": 0.7}} | ({} if clean is None else {"clean": {"recall": clean}})
+    found = said(FINE | {"recall": 0.8, "per_keyword": words, "by_condition": conditions})
+    told = [one.text for one in found if "win most" in one.text]
+    if text is None:
+        assert told == []
+    else:
+        what, numbers = text.format("of the words are heard, without noise").split("|")
+        assert told == [f"{what} would probably win most: {numbers}."]
+
+
+def test_of_words_of_which_nothing_is_heard_other_advice_comes_first():
+    by_condition = {"clean": {"recall": 0.9}, "0dB": {"recall": 0.1}}
+    (only,) = said(FINE | {"recall": 0.45, "per_keyword": heard(18, 0), "by_condition": by_condition})
+    assert only.text.startswith("Nothing was heard of PUERTA")

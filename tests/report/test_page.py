@@ -61,6 +61,18 @@ STREAM = {
     },
     "tuning_hours": 1.0,
     "threshold": {"SALIR": 0.4},
+    "points": {
+        "0.5": {
+            "recall": 0.75,
+            "recall_interval": [0.6, 0.9],
+            "fa_per_hour": 4.5,
+            "fa_per_hour_interval": [1.5, 12.2],
+            "near_miss_rate": 0.02,
+        },
+        "10": {"fa_per_hour": 0.0, "fa_per_hour_interval": [0.0, 1.5]},
+    },
+    "per_voice": {"ana": {"n": 20, "hits": 18}, "tom": {"n": 20, "hits": 12}},
+    "confused": [],
     "apart": {},
     "voices": 5,
 }
@@ -174,6 +186,23 @@ def test_conditions_go_from_quiet_to_noisy_and_what_was_not_said_has_no_recall()
     ]
     assert (rows[0].false_accepts, rows[1].false_accepts) == ("none (below 6)", "6")
     assert rows[3].recall is None
+
+
+def test_each_operating_point_says_what_it_costs():
+    chosen, loose = numbers.point_rows(STREAM, 0.5)
+    assert (chosen.rate, chosen.chosen, loose.rate, loose.chosen) == ("0.5", True, "10", False)
+    assert (chosen.vouched, loose.vouched) == (False, True), "there is one hour to choose on"
+    assert (chosen.recall, chosen.recall_interval) == (0.75, "60 to 90\N{NO-BREAK SPACE}%")
+    assert (chosen.false_accepts, chosen.false_accepts_interval) == ("4.5", "1.5 to 12")
+    assert (loose.recall, loose.near_misses, loose.false_accepts) == (None, None, "none (below 1.5)")
+    assert numbers.point_rows({}, 0.5) == []
+    third = STREAM | {"points": {"0.333333": STREAM["points"]["0.5"]}}
+    assert numbers.point_rows(third, 1 / 3)[0].chosen
+
+
+def test_the_voice_that_is_heard_least_comes_first():
+    assert numbers.voice_rows(STREAM) == [("tom", 12, 20), ("ana", 18, 20)]
+    assert numbers.voice_rows({}) == []
 
 
 def test_keywords_show_what_is_known_of_them():
@@ -460,7 +489,8 @@ def measured(params):
     write_json(paths.benchmark("host"), HOST)
     on = found.summary["threshold"]
     write_spec(
-        paths.DETECTOR, DetectorSpec(params.labels, params.background, params.features.clip_s, rules, on)
+        paths.DETECTOR,
+        DetectorSpec(params.labels, params.background, params.features.clip_s, rules, on, found.points),
     )
     paths.ONNX.write_bytes(b"a model")
     epochs = [

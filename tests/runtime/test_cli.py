@@ -113,6 +113,30 @@ def test_spot_finds_exactly_the_events_of_the_evaluation(capsys, models, kit, st
     ]
 
 
+def test_other_operating_points_hear_more_or_less(capsys, models, kit, stream):
+    """Each asks the same code for its events, whatever they are asked by, and from any chunking."""
+
+    def events(command, *args):
+        status, out, _ = run(capsys, *command, *args, *options(models))
+        assert status == 0
+        return [tuple(json.loads(line)[k] for k in ("label", "end", "score")) for line in out.splitlines()]
+
+    counts = []
+    for args in (["--fa-per-hour", "0.5"], [], ["--fa-per-hour", 10, "--sensitivity", "SI=-1"]):
+        found = events(["spot", stream, "--format", "json"], *args)
+        assert found == events(["listen", "--from-file", stream, "--fast", "--json"], *args)
+        counts.append([sum(label == name for label, *_ in found) for name in ("SI", "NO")])
+    few, usual, many = counts
+    assert few[1] == 0 < usual[1], "NO never fires at half a false accept an hour"
+    assert few[0] <= usual[0] < many[0]
+    status, out, _ = run(capsys, "spot", stream, "--fa-per-hour", 100, *options(models))
+    assert (status, out) == (
+        "error: --fa-per-hour 100: expected 0.5 to 10, for which the model has thresholds;"
+        " another detector.target_fa_per_hour adds a rate",
+        "",
+    )
+
+
 @settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 20 * RATE), max_size=6))
 def test_any_chunking_gives_the_same_events(kit, stream, cuts):
@@ -412,7 +436,8 @@ def test_help_names_every_command_in_its_group_on_one_screen():
             group = groups.setdefault(found[1], [])
         elif found := re.match(r"│ ([a-z]+) ", line):
             group.append(found[1])
-    assert groups["Hear and look"] == ["wavs", "features", "spot", "listen"]
+    assert groups["Hear and look"] == ["try", "wavs", "features", "spot", "listen"]
+    assert "review" in groups["Record your own words"]
     assert "compose" in groups["Set the project up"]
     assert {"bundle", "decode", "doctor"} <= set(groups["Compiled models and boards"])
     assert "Commands" not in groups, "a command belongs to no group"

@@ -87,7 +87,7 @@ def sound(n, rate=RATE, channels=1):
 
 
 def test_blocks_arrive_as_they_were_and_an_unplugged_device_is_an_error(double):
-    double.blocks = sound(5)
+    double.channels, double.blocks = (1,), sound(5)
     blocks, faults = hear(double)
     assert np.array_equal(blocks, [block[:, 0] for block, _ in double.blocks])
     assert faults == Faults()
@@ -177,3 +177,26 @@ def test_a_missing_library_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(UserError, match="needs sounddevice; install it with"):
         list_devices()
+
+
+def test_a_channel_is_taken_from_all_that_there_are(double):
+    double.blocks = sound(3, channels=2)
+    with Microphone(None, RATE, 0.1, 2) as source:
+        found = [next(source.blocks()) for _ in range(3)]
+    assert np.array_equal(found, [block[:, 1] for block, _ in double.blocks])
+    with pytest.raises(UserError, match="--channel 3: USB Mic has 2, counted from 1"):
+        Microphone(None, RATE, 0.1, 3)
+
+
+def test_a_microphone_called_like_another_is_told_apart_by_what_it_is_reached_by(double, monkeypatch):
+    (speaker, mine) = double.query_devices()
+    other = mine | {"index": 2, "hostapi": 1}
+    ask = double.query_devices
+    monkeypatch.setattr(
+        double, "query_devices", lambda *which: ask(*which) if which else [speaker, mine, other]
+    )
+    monkeypatch.setattr(double, "query_hostapis", lambda index: {"name": ["ALSA", "JACK"][index]})
+    lines = list_devices()
+    assert "USB Mic, ALSA  (2 channels" in lines[0]
+    assert "USB Mic, JACK  (2 channels" in lines[1]
+    assert Microphone(None, RATE, 0.1).name == "USB Mic, ALSA"

@@ -92,7 +92,8 @@ class InputStream:
 
 library = types.ModuleType("sounddevice")
 library.PortAudioError, library.InputStream = PortAudioError, InputStream
-library.query_devices = lambda *_: {"name": "Mic", "max_input_channels": 1, "default_samplerate": 16000.0}
+mic = {"name": "Mic", "max_input_channels": 1, "default_samplerate": 16000.0}
+library.query_devices = lambda *which: mic if which else [mic]
 library.check_input_settings = lambda *_, **more: None
 sys.modules["sounddevice"] = library
 from kws.runtime.cli import app

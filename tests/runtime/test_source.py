@@ -104,3 +104,15 @@ def test_real_time_neither_runs_ahead_nor_drifts():
     for _ in in_real_time(blocks, RATE, clock, sleep):
         clock.now += 0.03 if len(slept) < 3 else 0.25  # what hearing a block takes
     assert slept == [0.1, 0.07, 0.07, 0.0]
+
+
+def test_a_channel_that_is_asked_for_is_taken_whatever_it_holds(tmp_path):
+    """Else the one that speaks would be."""
+    speech = (0.1 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+    quiet = speech / 100
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.stack([speech, quiet], axis=1), RATE, subtype="FLOAT")
+    assert np.array_equal(np.concatenate(list(read_blocks(path, RATE, 0.1, 2))), quiet)
+    assert np.array_equal(np.concatenate(list(read_blocks(path, RATE, 0.1, 1))), speech)
+    with pytest.raises(UserError, match=r"--channel 3: .*stereo\.wav has 2, counted from 1"):
+        list(read_blocks(path, RATE, 0.1, 3))

@@ -127,6 +127,7 @@ def test_a_build_in_a_container_ends_in_an_axmodel_with_its_papers(project, dock
     assert build["container"]["id"].startswith("sha256:")
     assert (build["macs"], build["max_cycle"], build["float_ops"]) == (13_437_952, 648_294, 0)
     assert build["calibration_samples"] == 4
+    assert build["compiled_for"] == {"hardware": "AX620E", "npu_mode": "NPU1", "pulsar2": "4.2"}
     assert set(build["inputs"]) == {"kws.onnx", "calib_kws.tar"}
     assert "ax630c: max_cycle = 648,294" in capsys.readouterr().err
     assert files("models") - {"kws.onnx"} == {f"ax630c/{name}" for name in files("models/ax630c")}
