@@ -305,15 +305,21 @@ def decode(
 
 @cli.command(rich_help_panel=BOARD)
 def doctor(
-    target: Annotated[str | None, typer.Argument(help="ax630c or ax650n; both if not given")] = None,
+    target: Annotated[
+        str | None, typer.Argument(help="ax630c or ax650n, both if not given; or a file FILE.axmodel")
+    ] = None,
 ) -> None:
     """Check what an Axera target needs; status 1 if it cannot work.
 
-    That is Pulsar2, disk space, the board and its tool.
+    That is Pulsar2, disk space, the board and its tool. Of a compiled model, say what it is for.
     """
-    from kws.board.doctor import examine
+    from kws.board.doctor import describe, examine
     from kws.params.whole import load_params, load_target
 
+    if target and target.endswith(".axmodel"):
+        for line in describe(Path(target)):
+            typer.echo(plain(line))
+        return
     chosen = load_params(Path("params.yaml")).target
     fine = True
     for name in [target] if target else ["ax630c", "ax650n"]:

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kws.board.measure import CHIPS, probe
+from onnx import TensorProto
+
+from kws.board.measure import probe
 from kws.board.ssh import Link, connect, find_link
 from kws.common.errors import UserError
 from kws.params.sections import Ax630c, Ax650n
+from kws.targets.axmodel import CHIPS, ENGINES, read_axmodel, too_new
 from kws.targets.toolchain import NATIVE, Toolchain, look_up
 
 DISK_KB = 2_000_000
@@ -59,6 +62,19 @@ def examine(
         yield Check("benchmark", False, again, needed=False)
 
 
+def describe(path: Path) -> Iterator[str]:
+    """Yield what a compiled model says of itself; raise UserError where it is none or is damaged."""
+    model = read_axmodel(path)
+    yield f"{path}: {model}"
+    for title, values in (("input", model.inputs), ("output", model.outputs)):
+        for name, (kind, shape) in values.items():
+            yield f"  {title:8}{name:16}{TensorProto.DataType.Name(kind).lower()} {shape}"
+    for engine, newest in ENGINES.items():
+        loads = "does not load it" if too_new(model, engine) else "loads models of this Pulsar2"
+        known = f"  engine  {engine:16}{loads} (known up to {'.'.join(map(str, newest))})"
+        yield known if model.pulsar2 else f"  engine  {engine:16}not known: the file names no Pulsar2"
+
+
 def _toolchain(image: str, environment: Mapping[str, str]) -> Iterator[Check]:
     named = environment.get("KWS_CONTAINER")
     ways = {engine: look_up(engine, image) for engine in ([named] if named else ["docker", "podman", NATIVE])}
@@ -81,5 +97,7 @@ def _board(link: Link, target: Ax630c | Ax650n) -> Iterator[Check]:
     fits = not found.chip or any(name in found.chip.upper() for name in CHIPS[target.hardware])
     wanted = " or ".join(CHIPS[target.hardware])
     yield Check("chip", fits, (found.chip or "unknown") + ("" if fits else f", expected {wanted}"))
+    engine = found.engine or "version unknown: the board's python3 finds no libax_engine.so"
+    yield Check("engine", bool(found.engine), engine, needed=False)
     enough = found.free_kb >= 50_000
     yield Check("board's disk", enough, f"{found.free_kb // 1024} MB free in {found.place}", needed=False)

@@ -16,18 +16,30 @@ from kws.common.errors import UserError
 from kws.common.programs import MIB, Finished, last_line, plain
 from kws.common.types import Logits
 from kws.params.sections import Ax630c, Ax650n
+from kws.targets.axmodel import CHIPS, read_axmodel, too_new, wrong_chip
 
-CHIPS = {"AX620E": ("AX620", "AX630"), "AX650": ("AX650", "AX8850")}
-"""How the chips of a family name themselves."""
 _SPARE_KB = 4096
 _SHORT_S, _PER_CALL_S, _PER_INPUT_S = 60.0, 0.1, 2.0
-_PROBE = """
+_ENGINE = """
+import ctypes
+for name in "libax_engine.so", "/soc/lib/libax_engine.so", "/opt/lib/libax_engine.so":
+    try:
+        ask = ctypes.CDLL(name).AX_ENGINE_GetVersion
+        ask.restype = ctypes.c_char_p
+        print(ask().decode())
+        break
+    except Exception:
+        pass
+"""
+"""Asks the engine's library itself, by the documented function that needs no model and starts nothing."""
+_PROBE = f"""
 for p in "$(command -v ax_run_model)" /opt/bin/ax_run_model /usr/bin/ax_run_model; do
   if [ -x "$p" ]; then echo "tool=$p"; break; fi
 done
+echo "engine=$(python3 -c {shlex.quote(_ENGINE)} 2>/dev/null | head -n 1)"
 echo "chip=$(cat /proc/ax_proc/chip_type 2>/dev/null | tr -d '\\000' | head -n 1)"
-echo "place=${TMPDIR:-/tmp}"
-echo "free_kb=$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR==2 {print $4}')"
+echo "place=${{TMPDIR:-/tmp}}"
+echo "free_kb=$(df -Pk "${{TMPDIR:-/tmp}}" | awk 'NR==2 {{print $4}}')"
 echo "limit=$(command -v timeout)"
 """
 
@@ -43,6 +55,8 @@ class Probe:
     free_kb: int
     limit: str
     """Its `timeout` program, with which nothing outlives a lost connection for long."""
+    engine: str = ""
+    """Version of the library that loads models."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ def probe(session: Session) -> Probe:
     free = said.get("free_kb", "")
     free_kb = int(free) if free.isascii() and free.isdigit() and len(free) < 16 else 0
     tool, chip, place, limit = (said.get(key, "") for key in ("tool", "chip", "place", "limit"))
-    return Probe(tool, chip, place, free_kb, limit)
+    return Probe(tool, chip, place, free_kb, limit, said.get("engine", ""))
 
 
 def check(found: Probe, target: Ax630c | Ax650n, needed_kb: int, source: str) -> None:
@@ -87,16 +101,21 @@ def check(found: Probe, target: Ax630c | Ax650n, needed_kb: int, source: str) ->
 def measure(link: Link, axmodel: Path, inputs: Path, n_labels: int, target: Ax630c | Ax650n) -> Measured:
     """Time the model on its own, then run all of `inputs` (input/, list.txt), on the board.
 
-    Everything happens in a folder of its own below the board's temporary folder, which is removed. Raises
-    UserError with one line for whatever goes wrong.
+    A model for another chip, or of a Pulsar2 too new for the board's engine, is not copied there. Everything
+    happens in a folder of its own below the board's temporary folder, which is removed. Raises UserError with
+    one line for whatever goes wrong.
     """
     check_list(inputs / "list.txt")
-    wanted = folders(inputs / "list.txt")
+    wanted, model = folders(inputs / "list.txt"), read_axmodel(axmodel)
+    if wrong := wrong_chip(model, target.hardware):
+        raise UserError(f"{axmodel} {wrong}; compile it for this target")
     with connect(link) as session, tempfile.TemporaryDirectory() as here:
         found = probe(session)
         package = Path(here) / "package.tar"
         needed_kb = _pack(package, axmodel, inputs) // 512 + 8 * len(wanted) + _SPARE_KB
         check(found, target, needed_kb, link.source)
+        if newer := too_new(model, found.engine):
+            raise UserError(f"{axmodel} {newer}")
         name = f"kws.{uuid4().hex}"
         there = f'd="${{TMPDIR:-/tmp}}/{name}"\n'
         try:

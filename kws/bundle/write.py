@@ -21,6 +21,7 @@ from kws.runtime.backends import BACKENDS
 from kws.runtime.bundle import DETECTOR, FORMAT, GOLDEN, MANIFEST, Manifest, golden_vector
 from kws.runtime.kit import read_kit
 from kws.runtime.points import adjusted
+from kws.targets.axmodel import TARGETS, read_axmodel, wrong_chip
 
 FLOAT = "float"
 """The target of the model as it was trained: any CPU, no compiler."""
@@ -119,6 +120,9 @@ def _compiled(models: Path, target: str) -> tuple[Path, dict[str, Any]]:
     made_of = inputs.get("kws.onnx") if isinstance(inputs, dict) else None
     if made_of is not None and made_of != sha256(models / "kws.onnx"):
         raise UserError(f"{found[0]}: compiled from another {models / 'kws.onnx'}; run `dvc repro` first")
+    family = TARGETS.get(target) if found[0].suffix == ".axmodel" else None
+    if family and (wrong := wrong_chip(read_axmodel(found[0]), family)):
+        raise UserError(f"{found[0]} {wrong}; compile it for this target")
     return found[0], build
 
 

@@ -15,7 +15,7 @@ SCALE = 10.0
 class Prototypes(nn.Module):
     """Directions [batch, embedding] to logits [batch, labels]: a prototype a keyword, many of the background.
 
-    Inside, the background comes last; `order` says where each label's logit is.
+    Inside, the background comes last; `order` says where each label is. Keywords keep their own order.
     """
 
     order: Tensor
@@ -29,9 +29,11 @@ class Prototypes(nn.Module):
 
     def forward(self, directions: Tensor) -> Tensor:
         """Return logits."""
-        keywords = F.linear(directions, SCALE * self.keywords)
+        # as parts in the labels' order: indexing would be a Gather in ONNX, which NPUs compute with limits
+        at = int(self.order.argmax())
         background = F.linear(directions, SCALE * self.background).amax(1, keepdim=True)
-        return torch.cat([keywords, background], 1)[:, self.order]
+        parts = [F.linear(directions, SCALE * part) for part in (self.keywords[:at], self.keywords[at:])]
+        return torch.cat([part for part in (parts[0], background, parts[1]) if part.shape[1]], 1)
 
     def place(self, directions: Tensor, labels: Tensor, background: int) -> None:
         """Put each keyword where its clips lie, and the background on some of its own, drawn at random."""

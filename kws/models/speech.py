@@ -49,8 +49,8 @@ class Speech(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return what it adds to an embedding."""
-        heard: Tensor = self.project(self.steps(features)).mean((2, 3))
-        return heard
+        heard: Tensor = self.project(self.steps(features)).mean((2, 3), keepdim=True)
+        return heard.flatten(1)  # one step has no mean: with keepdim, ONNX gets a Reshape and no Squeeze
 
 
 class _Activation(nn.Module):

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
 
 from kws.common.errors import UserError
 from kws.common.files import sha256, write_json
 from kws.common.programs import plain
 from kws.params.sections import Ax630c, Ax650n
 from kws.targets import build_log
+from kws.targets.axmodel import Axmodel, Signature, read_axmodel, signature, wrong_chip
 from kws.targets.calibration import convert_tar
 from kws.targets.pulsar2 import ARCHIVE, AXMODEL, CONFIG, MODEL, build_config
 from kws.targets.toolchain import Toolchain, toolchain_for
-
-Signature = dict[str, tuple[int, list[int]]]
 
 
 def compile_axera(
@@ -50,13 +48,15 @@ def compile_axera(
             "flood": "printed without end and was stopped",
         }.get(done.ended) or build_log.failure(said, done.code)
         raise UserError(f"target.{name}: {version} {what}; its log: {log}")
-    check_axmodel(job / "out" / AXMODEL, graph, f"target.{name}: {version} ended well, but its {AXMODEL}")
+    what = f"target.{name}: {version} ended well, but its {AXMODEL}"
+    compiled = check_axmodel(job / "out" / AXMODEL, graph, target, version, what)
     facts = {
         "tool": version,
         "container": None if tools.native else {"image": tools.image, "id": tools.image_id},
         **build_log.facts(said),
         "size_kb": round((job / "out" / AXMODEL).stat().st_size / 1024, 1),
         "axmodel": sha256(job / "out" / AXMODEL),
+        "compiled_for": compiled.facts,
     }
     table = job / "out/quant/debug/precision_analysis_table.txt"
     if target.precision_analysis and table.is_file():
@@ -72,33 +72,26 @@ def compile_axera(
     return facts
 
 
-def signature(graph: onnx.GraphProto) -> tuple[Signature, Signature]:
-    """Return the element type and shape of each input and of each output, by name."""
-    weights = {weight.name for weight in graph.initializer}
+def check_axmodel(
+    path: Path, graph: onnx.GraphProto, target: Ax630c | Ax650n, version: str, what: str
+) -> Axmodel:
+    """Return what the file says of itself; raise UserError, beginning with `what`, where it is another's.
 
-    def read(values: Any) -> Signature:
-        types = {v.name: v.type.tensor_type for v in values if v.name not in weights}
-        return {n: (t.elem_type, [d.dim_value for d in t.shape.dim]) for n, t in types.items()}
-
-    return read(graph.input), read(graph.output)
-
-
-def check_axmodel(path: Path, graph: onnx.GraphProto, what: str) -> None:
-    """Raise UserError, beginning with `what`, unless the file has the graph's inputs and outputs.
-
-    An axmodel is an ONNX container around the compiled NPU code.
+    It must have the graph's inputs and outputs, be for the chip and the mode that were asked for, and be of
+    this Pulsar2. A warning says what it keeps to itself.
     """
-    if not path.is_file() or path.stat().st_size == 0:
-        raise UserError(f"{what} is missing or empty; the full log says why")
-    try:
-        compiled = onnx.load(path).graph
-    except (DecodeError, ValueError, OSError) as error:
-        raise UserError(f"{what} cannot be read; compile again") from error
-    if signature(compiled) != signature(graph):
-        raise UserError(
-            f"{what} has other inputs or outputs than the ONNX: {_shapes(compiled)}, expected "
-            f"{_shapes(graph)}"
-        )
+    compiled = read_axmodel(path, what)
+    if (compiled.inputs, compiled.outputs) != signature(graph):
+        found = _shapes(compiled.inputs, compiled.outputs)
+        expected = _shapes(*signature(graph))
+        raise UserError(f"{what} has other inputs or outputs than the ONNX: {found}, expected {expected}")
+    if wrong := wrong_chip(compiled, target.hardware, target.npu_mode):
+        raise UserError(f"{what} {wrong}; please report this, with its log")
+    if compiled.pulsar2 and compiled.pulsar2 != version.split()[1]:
+        raise UserError(f"{what} is of Pulsar2 {compiled.pulsar2}, expected {version}; please report this")
+    if compiled.hardware is None:
+        warnings.warn(f"{what} does not say which chip it is for, so that was not checked", stacklevel=3)
+    return compiled
 
 
 class _Progress:
@@ -130,5 +123,5 @@ def _warn_of_other_version(image: str, version: str, tools: Toolchain) -> None:
         )
 
 
-def _shapes(graph: onnx.GraphProto) -> str:
-    return json.dumps([{n: s for n, (_, s) in part.items()} for part in signature(graph)])
+def _shapes(*parts: Signature) -> str:
+    return json.dumps([{name: shape for name, (_, shape) in part.items()} for part in parts])

@@ -7,6 +7,9 @@ from math import prod
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, shape_inference
 
+_FOLLOWING = ("Clip", "Constant", "Flatten", "LeakyRelu", "Relu", "Reshape", "Slice", "Transpose")
+"""Operators that a compiler merges with the one before them, or that change no number."""
+
 
 def op_counts(nodes: Iterable[NodeProto]) -> dict[str, int]:
     """Return how often each operator occurs, by name."""
@@ -23,6 +26,30 @@ def first_convolutions(graph: GraphProto) -> set[str]:
             else:
                 reached |= set(node.output)
     return found
+
+
+def first_layers(graph: GraphProto) -> list[str]:
+    """Return the names of the first convolutions and of what computes anything before them, in order."""
+    convolutions = first_convolutions(graph)
+    read: set[str] = set()
+    found = []
+    for node in reversed(graph.node):
+        if node.name in convolutions or read & set(node.output):
+            read |= set(node.input)
+            found.append(node)
+    return [node.name for node in reversed(found) if node.op_type not in _FOLLOWING]
+
+
+def last_layers(graph: GraphProto) -> list[str]:
+    """Return the names of what computes anything after the last convolutions and GRUs, in order."""
+    before: set[str] = set()
+    found = []
+    for node in reversed(graph.node):
+        if node.op_type in ("Conv", "GRU") or before & set(node.output):
+            before |= set(node.input)
+        else:
+            found.append(node)
+    return [node.name for node in reversed(found) if node.op_type not in _FOLLOWING]
 
 
 def n_params(model: ModelProto) -> int:

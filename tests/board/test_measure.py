@@ -5,11 +5,13 @@ import io
 import os
 import re
 import shutil
+import subprocess
 import tarfile
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -239,6 +241,38 @@ def test_a_board_that_does_not_fit_is_left_alone(compiled, board, spoil, says):
             (board.config.parent / "tool").rename(board.standins.bin / "ax_run_model")
     assert says in message
     assert message.isprintable()
+    assert board.standins.calls("ax_run_model") == []
+
+
+@needs_sshd
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_a_model_too_new_for_the_boards_engine_is_not_copied(compiled, board):
+    """The library that answers is a real one, asked as the board's would be."""
+    library = board.config.parent / "lib/libax_engine.so"
+    library.parent.mkdir(exist_ok=True)
+    code = 'const char *AX_ENGINE_GetVersion(void) { return "2.6.3sp"; }'
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=code.encode(), check=True)
+    path = compiled / "models/ax630c/kws.axmodel"
+    model = onnx.load(path)
+    model.doc_string = model.doc_string.replace("4.2", "7.0")
+    try:
+        assert stage("benchmark", "ax630c") is None
+        done = len(board.standins.calls("ax_run_model"))
+        onnx.save(model, path)
+        message = stage("benchmark", "ax630c")
+    finally:
+        library.unlink()
+    assert "kws.axmodel is of Pulsar2 7.0, but the board's engine 2.6.3sp loads models of 4.2" in message
+    assert len(board.standins.calls("ax_run_model")) == done
+
+
+@needs_sshd
+def test_a_model_for_another_chip_is_not_copied(compiled, board):
+    install(compiled / "standins", "pulsar2")
+    os.environ["PATH"] = f"{compiled / 'standins/bin'}:{os.environ['PATH']}"
+    assert stage("compile", "ax650n") is None
+    shutil.copyfile(compiled / "models/ax650n/kws.axmodel", compiled / "models/ax630c/kws.axmodel")
+    assert "is for AX650 in mode NPU1, expected AX620E; compile it" in stage("benchmark", "ax630c")
     assert board.standins.calls("ax_run_model") == []
 
 

@@ -33,6 +33,7 @@ from kws.runtime.kit import read_kit
 from kws.runtime.points import adjusted
 from kws.runtime.source import read_blocks
 from kws.runtime.spotter import Spotter
+from standins.axmodel import wrap
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,10 @@ def models(tmp_path_factory, front_end):
     folder = write_models(tmp_path_factory.mktemp("models"), front_end)
     for target, name in (("host", "kws.onnx"), ("ax630c", "kws.axmodel")):
         (folder / target).mkdir()
-        shutil.copy(folder / "kws.onnx", folder / target / name)
+        model = onnx.load(folder / "kws.onnx")
+        onnx.save(
+            wrap(model, "AX620E", "NPU1") if name.endswith(".axmodel") else model, folder / target / name
+        )
         build = {"target": target, "tool": "a tool 1.0", "inputs": {"kws.onnx": sha256(folder / "kws.onnx")}}
         write_json(folder / target / "build.json", build)
     return folder
@@ -286,6 +290,18 @@ def imports(path):
             yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
 
 
+def test_a_model_for_another_chip_is_not_packed(tmp_path, models):
+    for spoil, says in (
+        (lambda path: onnx.save(wrap(onnx.load(models / "kws.onnx"), "AX650", "NPU3"), path), "is for AX650"),
+        (lambda path: path.write_bytes(path.read_bytes()[:5000]), "cannot be read"),
+    ):
+        shutil.copytree(models, tmp_path / "models", dirs_exist_ok=True)
+        spoil(tmp_path / "models/ax630c/kws.axmodel")
+        with pytest.raises(UserError, match=rf"ax630c/kws\.axmodel {says}"):
+            write_bundle(tmp_path / "bundle.tar.gz", "ax630c", tmp_path / "models")
+        assert not (tmp_path / "bundle.tar.gz").exists()
+
+
 def test_the_wheel_holds_exactly_what_the_run_time_part_imports():
     found, todo = set(), list((PACKAGE / "runtime").glob("*.py"))
     while todo:
@@ -346,7 +362,8 @@ class AxSession:
         print("[INFO] Using provider: AxEngineExecutionProvider")
         if providers != ["AxEngineExecutionProvider"]:
             raise ValueError(f"Selected provider(s): {providers} is(are) not available.")
-        self.model = Classifier(Path(path_or_bytes).read_bytes())
+        weights = {w.name: w.raw_data for w in onnx.load(path_or_bytes).graph.initializer}
+        self.model = Classifier(weights["npu_0_params"])
 
     def get_inputs(self, shape_group=0):
         return [SimpleNamespace(name="input", shape=(1, 1, 98, 64), dtype="float32")]

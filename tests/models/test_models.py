@@ -168,8 +168,9 @@ def test_every_network_answers_in_int8_as_in_float(offered, heard, tmp_path):
 
 def test_convolutional_networks_use_what_both_chips_support_and_the_others_lack_the_gru(offered):
     name, _, model = offered
-    if name.startswith("crnn"):
-        assert "GRU: not in the lists" in unsupported(model)
+    if name.startswith("crnn"):  # the original, Gather and all, is known to have compiled with Pulsar2 4.2
+        gather = ["Gather: indices are not one-dimensional constants"] if name == "crnn" else []
+        assert unsupported(model) == ["GRU: not in the lists", *gather]
     else:
         assert unsupported(model) == []
     if not name.startswith(("crnn", "encoder")):

@@ -84,6 +84,7 @@ def serve(folder: Path, chip: str = "AX630C_CHIP") -> Iterator[Board]:
     for name, line in known.items():
         (folder / f"known_{name}").write_text(line)
     (folder / "empty").write_text("")
+    library = f"LD_LIBRARY_PATH={folder}/lib"
     (folder / "sshd_config").write_text(f"""\
 Port {port}
 ListenAddress 127.0.0.1
@@ -95,7 +96,7 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
-SetEnv PATH={standins.bin}:/usr/bin:/bin TMPDIR={temporary} KWS_STANDIN_STATE={standins.state}
+SetEnv PATH={standins.bin}:/usr/bin:/bin TMPDIR={temporary} KWS_STANDIN_STATE={standins.state} {library}
 """)
     config = folder / "ssh_config"
     hosts = {"board ax630c": ("user", "host"), "unknown": ("user", "empty"), "changed": ("user", "other")}

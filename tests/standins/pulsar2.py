@@ -11,6 +11,7 @@ import tarfile
 import time
 from pathlib import Path
 
+from axmodel import wrap
 from state import mode, note, run_onnx
 
 LOG = """\
@@ -107,7 +108,6 @@ def read_samples(config: dict, where) -> int:
 
 def build(config: dict, where, writable) -> None:
     import onnx
-    from onnx import TensorProto, helper
 
     out = where(config["output_dir"])
     assert writable(config["output_dir"]), "read-only"
@@ -134,22 +134,13 @@ def build(config: dict, where, writable) -> None:
         while True:
             print("x" * 2**16)
     print("\n".join(lines[6:]), flush=True)
-    container = helper.make_graph(
-        [
-            helper.make_node(
-                "neu mode", [v.name for v in model.graph.input], [v.name for v in model.graph.output]
-            )
-        ],
-        "npu",
-        model.graph.input if wrong != "other_shape" else [],
-        model.graph.output,
-        [helper.make_tensor("npu_0_params", TensorProto.UINT8, [len(b)], b, raw=True)]
-        if (b := model.SerializeToString())
-        else [],
-    )
-    axmodel = helper.make_model(
-        container, producer_name="Pulsar2", ir_version=7, opset_imports=[helper.make_opsetid("", 13)]
-    )
+    hardware = config["target_hardware"] if wrong != "other_chip" else "AX650"
+    npu_mode = config["npu_mode"] if wrong != "other_mode" else "NPU2"
+    axmodel = wrap(model, hardware, npu_mode, "7.0" if wrong == "other_version" else "4.2")
+    if wrong == "other_shape":
+        axmodel.graph.output[0].type.tensor_type.shape.dim[1].dim_value += 1
+    if wrong == "no_metadata":
+        del axmodel.metadata_props[:]
     content = {"empty": b"", "garbage": b"\xff" * 1000}.get(wrong, axmodel.SerializeToString())
     if wrong != "no_output":
         (out / config["output_name"]).write_bytes(content)

@@ -127,6 +127,7 @@ def test_a_build_in_a_container_ends_in_an_axmodel_with_its_papers(project, dock
     assert build["container"]["id"].startswith("sha256:")
     assert (build["macs"], build["max_cycle"], build["float_ops"]) == (13_437_952, 648_294, 0)
     assert build["calibration_samples"] == 4
+    assert build["compiled_for"] == {"hardware": "AX620E", "npu_mode": "NPU1", "pulsar2": "4.2"}
     assert set(build["inputs"]) == {"kws.onnx", "calib_kws.tar"}
     assert "ax630c: max_cycle = 648,294" in capsys.readouterr().err
     assert files("models") - {"kws.onnx"} == {f"ax630c/{name}" for name in files("models/ax630c")}
@@ -221,6 +222,9 @@ def test_without_pulsar2_it_fails_at_once_and_says_what_is_missing(project):
         ("no_output", "ended well, but its kws.axmodel is missing or empty"),
         ("empty", "ended well, but its kws.axmodel is missing or empty"),
         ("garbage", "kws.axmodel cannot be read"),
+        ("other_chip", "kws.axmodel is for AX650 in mode NPU1, expected AX620E in mode NPU1"),
+        ("other_mode", "kws.axmodel is for AX620E in mode NPU2, expected AX620E in mode NPU1"),
+        ("other_version", "kws.axmodel is of Pulsar2 7.0, expected Pulsar2 4.2 751f68f9"),
         ("other_shape", "kws.axmodel has other inputs or outputs than the ONNX"),
     ],
 )
@@ -231,6 +235,12 @@ def test_a_failure_is_one_line_and_leaves_no_model(project, docker, mode, says):
     assert says in message
     assert "\n" not in message
     assert files("models") <= {"kws.onnx", "ax630c.log"}
+
+
+def test_a_model_that_keeps_its_chip_to_itself_is_warned_about(project, docker, capsys):
+    docker.go_wrong("no_metadata")
+    assert stage("compile", "ax630c") is None
+    assert "does not say which chip it is for" in capsys.readouterr().err
 
 
 def test_a_failed_build_keeps_its_log(project, docker):
