@@ -32,9 +32,8 @@ from kws.recordings.soundfiles import encoded
 from kws.recordings.verdict import describe
 from kws.runtime.kit import Kit
 from kws.runtime.microphone import MUTED, Microphone
-from kws.runtime.recorder import NEAR
 from kws.runtime.recording import decision_s
-from kws.runtime.screen import NAME, QUIETEST_DBFS, Picture, bar, level_dbfs
+from kws.runtime.screen import NAME, QUIETEST_DBFS, Picture, bar, level_dbfs, score_row
 from kws.runtime.spotter import Spotter
 
 TIMES = 3
@@ -260,7 +259,7 @@ class Trial:
         self.outcome.attempts.append(attempt)
         style = {"heard": "bold green", "missed": "bold yellow", "wrong": "bold red"}[attempt.outcome]
         on = self._spec.on
-        told = " ".join(f"{event.label} {event.score:.2f} of {on[event.label]:.2f}" for event in events)
+        told = " ".join(f"{event.label} {event.score:.4f} of {on[event.label]:.4f}" for event in events)
         self._status = ""
         self._last.append(Text(f"{label:{NAME}}{attempt.outcome}   {told}", style))
         if self._session.save and not found.problem:
@@ -307,10 +306,7 @@ class Trial:
         scores = dict(zip(self._spec.keywords, self._averages.tolist(), strict=True))
         nearest = sorted(scores, key=lambda label: self._spec.on[label] - scores[label])[:ROWS]
         for label in sorted(nearest, key=self._spec.keywords.index):
-            on, score = self._spec.on[label], scores[label]
-            style = "bold green" if score >= on else "yellow" if score >= NEAR * on else "blue"
-            name = (label[: NAME - 1].ljust(NAME), "bold")
-            rows.append(Text.assemble(name, bar(score, style, on), f" {score:6.2f} of {on:.2f}"))
+            rows.append(score_row(label, scores[label], self._spec.on[label]))
         rows += [Text(), *self._last, *[Text()] * (5 - len(self._last)), Text()]
         note = MUTED if self._microphone.faults.muted else self._status
         keys = "n another word   Enter leave it out   q end"

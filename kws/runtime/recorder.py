@@ -69,7 +69,7 @@ class Recorder:
         first, last = (round(s * self._rate) for s in (event.start - BEFORE_S, event.end + AFTER_S))
         offset = self._end - len(self._audio)
         audio = self._audio[max(0, first - offset) : max(0, last - offset)]
-        path = self._folder / kind / event.label / f"{self._name}_{event.end:08.1f}s_{event.score:.2f}.wav"
+        path = self._folder / kind / event.label / f"{self._name}_{event.end:08.1f}s_{event.score:.4f}.wav"
         wav = encoded(audio, self._rate, "WAV")
         try:
             keep(path, wav)

@@ -1,5 +1,6 @@
 """What a person sees while listening: the level, a bar a keyword, the last events, and what went wrong."""
 
+import math
 import os
 import threading
 from collections import Counter, deque
@@ -19,8 +20,10 @@ from kws.runtime.recorder import NEAR
 from kws.runtime.sinks import as_line
 from kws.runtime.spotter import Heard
 
-NAME, WIDTH, EVENTS = 14, 40, 6
+NAME, WIDTH, EVENTS = 14, 36, 6
 QUIETEST_DBFS = -60.0
+LOWEST, HIGHEST = -8.0, 12.0
+"""Log-odds at the ends of a keyword's bar: they tell probabilities near 1 apart, where thresholds lie."""
 
 
 def level_dbfs(audio: Audio) -> float:
@@ -37,6 +40,22 @@ def bar(share: float, style: str, mark: float | None = None) -> Text:
         at = min(round(mark * WIDTH), WIDTH - 1)
         text = text[:at] + Text("┃", "white") + text[at + 1 :]
     return text
+
+
+def score_row(keyword: str, score: float, on: float) -> Text:
+    """Return a keyword's line: its score and its threshold, as a bar of log-odds and as probabilities."""
+    style = "bold green" if score >= on else "yellow" if score >= NEAR * on else "blue"
+    name = set_cell_size(plain(keyword), NAME - 1) + " "
+    told = f"{on:.4f}" if on <= 1 else "never"
+    return Text.assemble((name, "bold"), bar(_place(score), style, _place(on)), f" {score:.4f} of {told}")
+
+
+def _place(probability: float) -> float:
+    """Return where a probability lies in the bar; above 1 for a threshold that nothing reaches."""
+    if not 0 < probability < 1:
+        return probability
+    odds = math.log(probability) - math.log1p(-probability)
+    return (odds - LOWEST) / (HIGHEST - LOWEST)
 
 
 class Picture:
@@ -92,12 +111,9 @@ class Screen:
         level = bar(1 - self._level / QUIETEST_DBFS, "cyan")
         rows = [Text.assemble(("level".ljust(NAME), "bold"), level, f" {self._level:6.1f} dBFS"), Text()]
         for keyword, average in zip(self._spec.keywords, self._averages, strict=True):
-            on = self._spec.on[keyword]
-            style = "bold green" if average >= on else "yellow" if average >= NEAR * on else "blue"
-            row = bar(float(average), style, on)
             count = f"{self._counts[keyword]:5} x" if self._counts[keyword] else ""
-            name = set_cell_size(keyword, NAME - 1) + " "
-            rows.append(Text.assemble((name, "bold"), row, f" {average:6.2f} of {on:.2f}", (count, "green")))
+            row = score_row(keyword, float(average), self._spec.on[keyword])
+            rows.append(Text.assemble(row, (count, "green")))
         rows.append(Text())
         rows += [Text(as_line(event), "bold green") for event in self._events]
         rows += [Text()] * (EVENTS - len(self._events))

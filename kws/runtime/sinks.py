@@ -34,15 +34,15 @@ def as_json(event: Event, **more: Any) -> str:
 
 def as_line(event: Event) -> str:
     """Return an event as a line of a table."""
-    return f"{event.start:10.1f}{event.end:10.1f}  {event.label:20}{event.score:6.2f}"
+    return f"{event.start:10.1f}{event.end:10.1f}  {event.label:20}{event.score:8.4f}"
 
 
-HEADING = f"{'start s':>10}{'end s':>10}  {'label':20}{'score':>6}"
+HEADING = f"{'start s':>10}{'end s':>10}  {'label':20}{'score':>8}"
 
 
 def as_audacity(event: Event) -> str:
     """Return an event as a line of an Audacity label track."""
-    return f"{event.start:.3f}\t{event.end:.3f}\t{event.label} {event.score:.2f}"
+    return f"{event.start:.3f}\t{event.end:.3f}\t{event.label} {event.score:.4f}"
 
 
 class EventSink:
@@ -100,7 +100,7 @@ class Command(EventSink):
         if self._busy() or event.end - self._last < self.debounce_s:
             return
         self._last = event.end
-        values = {"{label}": event.label, "{score}": f"{event.score:.3f}"}
+        values = {"{label}": event.label, "{score}": f"{event.score:.4f}"}
         values |= {"{start}": f"{event.start:.2f}", "{end}": f"{event.end:.2f}"}
         words = self._words
         for name, value in values.items():

@@ -45,14 +45,14 @@ def files(folder):
 def test_the_audio_around_events_and_near_misses_is_kept(tmp_path, audio, block):
     record(tmp_path, audio, {3.0: 0.9, 6.0: 0.6, 11.9: 0.85}, block)
     assert files(tmp_path) == [
-        "events/A/night_000003.0s_0.90.wav",
-        "events/A/night_000011.9s_0.85.wav",
-        "near_misses/A/night_000006.0s_0.60.wav",
+        "events/A/night_000003.0s_0.9000.wav",
+        "events/A/night_000011.9s_0.8500.wav",
+        "near_misses/A/night_000006.0s_0.6000.wav",
     ]
     for name, first, last in (
-        ("events/A/night_000003.0s_0.90.wav", 1.5, 3.5),
-        ("near_misses/A/night_000006.0s_0.60.wav", 4.5, 6.5),
-        ("events/A/night_000011.9s_0.85.wav", 10.4, 12),
+        ("events/A/night_000003.0s_0.9000.wav", 1.5, 3.5),
+        ("near_misses/A/night_000006.0s_0.6000.wav", 4.5, 6.5),
+        ("events/A/night_000011.9s_0.8500.wav", 10.4, 12),
     ):
         kept, rate = soundfile.read(tmp_path / name, dtype="float32")
         assert rate == RATE
@@ -61,12 +61,12 @@ def test_the_audio_around_events_and_near_misses_is_kept(tmp_path, audio, block)
 
 def test_what_became_an_event_was_no_near_miss(tmp_path, audio):
     record(tmp_path, audio, {2.9: 0.5, 3.0: 0.6, 3.1: 0.9, 3.3: 0.3, 3.4: 0.55, 8.0: 0.4})
-    assert files(tmp_path) == ["events/A/night_000003.1s_0.90.wav"]
+    assert files(tmp_path) == ["events/A/night_000003.1s_0.9000.wav"]
 
 
 def test_an_event_at_the_very_beginning_is_kept_from_there(tmp_path, audio):
     record(tmp_path, audio, {1.0: 0.9})
-    kept, _ = soundfile.read(tmp_path / "events/A/night_000001.0s_0.90.wav", dtype="float32")
+    kept, _ = soundfile.read(tmp_path / "events/A/night_000001.0s_0.9000.wav", dtype="float32")
     assert np.array_equal(kept, audio[: round(1.5 * RATE)])
 
 
@@ -75,7 +75,7 @@ def test_two_listeners_in_one_folder_take_nothing_from_each_other(tmp_path, audi
     peaks = {3.0: 0.9}
     for part in (audio, audio[::-1].copy(), audio):
         record(tmp_path, part, peaks)
-    assert files(tmp_path) == ["events/A/night_000003.0s_0.90-2.wav", "events/A/night_000003.0s_0.90.wav"]
+    assert files(tmp_path) == ["events/A/night_000003.0s_0.9000-2.wav", "events/A/night_000003.0s_0.9000.wav"]
     kept = [soundfile.read(tmp_path / name, dtype="float32")[0] for name in files(tmp_path)]
     assert np.array_equal(kept[1], audio[round(1.5 * RATE) : round(3.5 * RATE)])
     assert np.array_equal(kept[0], audio[::-1][round(1.5 * RATE) : round(3.5 * RATE)])

@@ -10,7 +10,7 @@ from rich.console import Console
 from kits import write_models
 from kws.detector import DetectorSpec, Event, Rules
 from kws.runtime.microphone import Faults
-from kws.runtime.screen import Screen, level_dbfs
+from kws.runtime.screen import Screen, level_dbfs, score_row
 from kws.runtime.spotter import Heard
 from terminals import Terminal
 
@@ -36,17 +36,26 @@ def part(a, b, *events):
 
 def test_it_shows_the_last_scores_against_their_thresholds():
     lines = picture([part(0.9, 0.0), part(0.25, 1.0)]).splitlines()
-    (a,) = [line for line in lines if "0.25 of 0.50" in line]
-    (b,) = [line for line in lines if "1.00 of 2.00" in line]
-    assert a.count("━") == 10
-    assert a.count("┃") == 1
-    assert b.count("━") == 40
+    (a,) = [line for line in lines if "0.2500 of 0.5000" in line]
+    (b,) = [line for line in lines if "1.0000 of never" in line]
+    assert a.count("━") == 12  # log-odds of -1.1 in -8 to 12
+    assert a.index("┃") - a.index("━") == 14
+    assert b.count("━") == 36
     assert "┃" not in b
+
+
+def test_scores_near_1_are_told_apart():
+    below, on, above = 0.992, 0.9955, 0.9992
+    rows = [score_row("A", score, on).plain for score in (below, on, above)]
+    assert [row[50:] for row in rows] == [f" {score:.4f} of 0.9955" for score in (below, on, above)]
+    ends = [row.rindex("━") for row in rows]
+    assert ends == sorted(set(ends))
+    assert len({row.index("┃") for row in rows}) == 1
 
 
 def test_it_counts_every_word():
     text = picture([part(0.9, 0, Event("A", i, i + 1.0, 0.9)) for i in range(12)])
-    (a,) = [line for line in text.splitlines() if "0.90 of 0.50" in line]
+    (a,) = [line for line in text.splitlines() if "0.9000 of 0.5000" in line]
     assert "12 x" in a
     assert text.count("12 x") == 1
 

@@ -27,7 +27,7 @@ def test_lines_for_people_and_for_programs():
     table, lines = io.StringIO(), io.StringIO()
     for stream, as_json in ((table, False), (lines, True)):
         push(Lines(stream, as_json), event(), event("REPETIR", 7.5))
-    assert table.getvalue().splitlines()[0].split() == ["2.0", "3.0", "SALIR", "0.88"]
+    assert table.getvalue().splitlines()[0].split() == ["2.0", "3.0", "SALIR", "0.8765"]
     assert [json.loads(line) for line in lines.getvalue().splitlines()] == [
         {"label": "SALIR", "start": 2.0, "end": 3.0, "score": 0.8765},
         {"label": "REPETIR", "start": 6.5, "end": 7.5, "score": 0.8765},
@@ -49,7 +49,7 @@ def test_a_command_gets_arguments_and_no_shell_reads_them(tmp_path):
     sink = command(tmp_path, NOTE)
     push(sink, event("A; touch x"))
     sink.close()
-    assert (tmp_path / "out").read_text() == "A; touch x|0.876 at 3.00; rm $HOME\n"
+    assert (tmp_path / "out").read_text() == "A; touch x|0.8765 at 3.00; rm $HOME\n"
 
 
 def test_commands_keep_their_distance(tmp_path):
