@@ -4,7 +4,8 @@ One person recorded each keyword once; others of the same half of the speakers s
 streams (`benchmarks/heard.py`, which keeps in the folder `--cache` what takes long: some ten minutes).
 Thresholds are chosen for one false accept an hour on half of three hours of talk, and false accepts counted
 in the other half. The baseline is the detector before: averages of probabilities, less what their level
-exceeds a floor by, and thresholds at which one false accept fewer occurs than the target allows.
+exceeds a floor by, and thresholds at which one false accept fewer occurs than the target allows. `--voices
+FOLDER`, in the layout of data.voices, has who else says the keywords, to train on.
 
 recall: words heard as what they are; clean, 10dB: of them. near_misses: other words that fire. confused:
 other events, of all words. asked_R: false accepts an hour where R were asked for, the median over twenty
@@ -134,10 +135,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(gettempdir()) / "kws-heard")
     parser.add_argument("--encoder", type=Path, default=ROOT / "data/encoder/encoder.pt")
     parser.add_argument("--half", choices=HALVES, default="report")
+    parser.add_argument("--voices", type=Path)
     asked = parser.parse_args()
     if not DATA.is_dir():
         return
-    bench = Bench(asked.encoder, asked.cache)
+    bench = Bench(asked.encoder, asked.cache, asked.voices)
     rules = bench.params.detector.rules
     detectors: dict[str, tuple[Callable[[Scores], NDArray[np.float64]], Choose]] = {
         "former": (lambda scores: former(scores, rules), former_choice),

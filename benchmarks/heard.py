@@ -92,8 +92,10 @@ class Kept:
 class Bench:
     """All that is heard with one encoder."""
 
-    def __init__(self, encoder: Path, folder: Path) -> None:
+    def __init__(self, encoder: Path, folder: Path, voices: Path | None = None) -> None:
+        """`voices` is a folder in the layout of data.voices: who else says the keywords, to train on."""
         self.params = params_of()
+        self.voices = voices or ROOT / "data/none"
         self.encoder = for_features(load_encoder(encoder), self.params.features)
         self.sounds = Kept(folder / "sounds")
         self.heard = Kept(folder / hashlib.sha256(encoder.read_bytes()).hexdigest()[:12])
@@ -228,8 +230,7 @@ class Bench:
 
     def source(self, name: str, half: str, number: int) -> dict[str, Directions]:
         """Return the clips of each keyword made of what one person recorded, `_hard` negatives too."""
-        key = f"{name}_{half}{number}"
-        labels = keywords_of(name)
+        key, labels = self.key(name, half, number), keywords_of(name)
 
         @cache
         def words() -> dict[str, Any]:
@@ -237,7 +238,7 @@ class Bench:
                 clips = clips_of(name, half)
                 lay_out(clips, [w for w in clips if label_of(w) in labels], number, Path(folder))
                 return {
-                    label: read_words(label, Path(folder) / "seeds", ROOT / "data/none", RATE, 1.0)
+                    label: read_words(label, Path(folder) / "seeds", self.voices, RATE, 1.0)
                     for label in labels
                 }
 
@@ -261,6 +262,12 @@ class Bench:
         return found | {
             "_hard": self.clips(f"{key}__hard", "_hard", cfg.n_hard(1.0), kinds, lambda: sources(labels))
         }
+
+    def key(self, name: str, half: str, number: int) -> str:
+        """Return what the clips of a source are called, by who else says the keywords."""
+        files = sorted(path for path in self.voices.rglob("*") if path.is_file())
+        told = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
+        return f"{name}_{half}{number}" + (f"_{told}" if files else "")
 
     def speakers(self, name: str, half: str, number: int) -> set[str]:
         """Return the streams of those who recorded; crowds are too many to leave out for one of them."""
@@ -291,7 +298,7 @@ class Bench:
                 "background": network.head.background.detach().numpy(),
             }
 
-        made = self.heard.get(f"{name}_{half}{number}_head", make)
+        made = self.heard.get(f"{self.key(name, half, number)}_head", make)
         return labels[:-1], made["keywords"], made["background"]
 
 

@@ -24,6 +24,7 @@ class Engine(StrEnum):
     """Who speaks."""
 
     espeak = "espeak"
+    flite = "flite"
     kokoro = "kokoro"
     piper = "piper"
 
@@ -41,6 +42,12 @@ class Synthesiser:
     named: str = ""
     """what a voice is called, where one must be named"""
     needs_language: bool = True
+    only: str = ""
+    """language that it speaks, where it speaks one alone"""
+    listing: tuple[str, ...] = ()
+    """command that tells its voices, where it would speak with another one rather than refuse"""
+    listed: str = ""
+    """pattern of a voice in what that tells"""
     timeout_s: float = 600.0
     """of one word; some load a network each time, and fetch it the first time"""
 
@@ -52,6 +59,10 @@ KOKORO |= {"pt": "p", "pt-br": "p", "zh": "z"}
 
 def _espeak(voice: str, language: str, text: str, source: Path, wav: Path) -> list[str]:
     return ["espeak-ng", "-v", f"{language}+{voice}", "-w", str(wav), "--", text]
+
+
+def _flite(voice: str, language: str, text: str, source: Path, wav: Path) -> list[str]:
+    return ["flite", "-voice", voice, "-f", str(source), "-o", str(wav)]
 
 
 def _kokoro(voice: str, language: str, text: str, source: Path, wav: Path) -> list[str]:
@@ -72,6 +83,19 @@ SYNTHESISERS = {
         "apt install espeak-ng, or brew install espeak-ng",
         _espeak,
         ("f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m7"),
+        listing=("espeak-ng", "--voices=variant"),
+        listed=r"(?m)!v/(\S+)\s*$",
+        timeout_s=60,
+    ),
+    Engine.flite: Synthesiser(
+        "flite",
+        "apt install flite",
+        _flite,
+        ("awb", "kal", "kal16", "rms", "slt"),
+        needs_language=False,
+        only="en",
+        listing=("flite", "-lv"),
+        listed=r"(?<= )\w+(?= )",
         timeout_s=60,
     ),
     Engine.kokoro: Synthesiser("kokoro", "pip install kokoro", _kokoro, named="ef_dora"),
@@ -114,10 +138,14 @@ def speak(
         raise UserError(f"--engine {engine}: name voices that it has, as --voice {synthesiser.named}")
     if synthesiser.needs_language and not language:
         raise UserError(f"--engine {engine}: say the language of the words, as --language es")
+    if synthesiser.only and not (language or synthesiser.only).lower().startswith(synthesiser.only):
+        raise UserError(
+            f"--language {language}: {engine} speaks {synthesiser.only} alone; try another --engine"
+        )
     if shutil.which(synthesiser.program) is None:
         raise UserError(f"{synthesiser.program}: not found; {synthesiser.get}, or try another --engine")
-    if engine is Engine.espeak:
-        _check_variants(chosen)
+    if synthesiser.listing:
+        _check_known(synthesiser, chosen)
     spoken = "" if language is None else language
     places = {voice: folder / _folder_name(engine, spoken, voice) for voice in chosen}
     if len(set(map(str, places.values()))) < len(places):
@@ -150,15 +178,16 @@ def _say(synthesiser: Synthesiser, voice: str, language: str, text: str, wav: Pa
             shutil.copyfile(spoken, partial)
 
 
-def _check_variants(chosen: Sequence[str]) -> None:
-    """Raise UserError for a variant that espeak-ng has not: it would take its plain voice and say nothing."""
-    done = run(["espeak-ng", "--voices=variant"], 60)
-    known = set(re.findall(r"(?m)!v/(\S+)\s*$", done.out.decode("utf-8", "replace")))
+def _check_known(synthesiser: Synthesiser, chosen: Sequence[str]) -> None:
+    """Raise UserError for a voice that a program has not: it would take another one and say nothing."""
+    done = run(list(synthesiser.listing), 60)
+    known = set(re.findall(synthesiser.listed, done.out.decode("utf-8", "replace")))
     if not done.ok or not known:
-        raise UserError(f"espeak-ng --voices=variant {done.how()}: {last_line(done.err)}; install it again")
+        told = f"{' '.join(synthesiser.listing)} {done.how()}: {last_line(done.err)}"
+        raise UserError(f"{told}; install it again")
     if unknown := [voice for voice in chosen if voice not in known]:
         some = " ".join(sorted(known)[:40])
-        raise UserError(f"--voice {unknown[0]}: espeak-ng has no such variant, but {some} …")
+        raise UserError(f"--voice {unknown[0]}: {synthesiser.program} has no such voice, but {some}")
 
 
 def _folder_name(engine: Engine, language: str, voice: str) -> str:

@@ -19,6 +19,8 @@ from standins.install import HERE, install, script
 
 espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 
+flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+
 
 @pytest.fixture
 def my(tmp_path) -> Path:
@@ -84,6 +86,30 @@ def test_what_is_there_stays_and_what_is_missing_is_said(my):
     assert once.read_bytes() == b"mine"
 
 
+@flite
+def test_flite_speaks_english_by_recorded_people(my):
+    told = voices(my, "--engine", "flite", "--say", "LUZ=light", "--say", "BUENOS_DÍAS=good morning")
+    assert "10 recordings written, 0 were there" in told
+    names = ("awb", "kal", "kal16", "rms", "slt")
+    found = {my / f"voices/flite-{name}/{label}.wav" for name in names for label in ("LUZ", "BUENOS_DÍAS")}
+    assert set((my / "voices").rglob("*.*")) == found
+    assert all(len(judge(path, 16000, 1.5).words) == 1 for path in found)
+    assert len({path.read_bytes() for path in found}) == 10
+
+
+@flite
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--language", "es"], "--language es: flite speaks en alone; try another --engine"),
+        (["--voice", "nobody"], "--voice nobody: flite has no such voice, but awb"),
+    ],
+)
+def test_what_flite_cannot_say_is_told(my, options, message):
+    assert message in fails(my, "--engine", "flite", *options)
+    assert not (my / "voices").exists()
+
+
 @espeak
 def test_a_text_is_no_option_and_no_command(my, tmp_path):
     said = {"LUZ": "--help", "BUENOS_DÍAS": f"$(touch {tmp_path}/made); luz"}
@@ -97,7 +123,7 @@ def test_a_text_is_no_option_and_no_command(my, tmp_path):
     ("options", "message"),
     [
         (["--language", "xx"], "espeak-ng ended with exit status 1 for voice f1: Error: The specified"),
-        (["--language", "es", "--voice", "nobody"], "--voice nobody: espeak-ng has no such variant"),
+        (["--language", "es", "--voice", "nobody"], "--voice nobody: espeak-ng has no such voice"),
         (["--language", "es", "--say", "LUZ=¡!"], "espeak-ng: voice f1 says nothing for '¡!'"),
     ],
 )
