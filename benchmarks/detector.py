@@ -4,8 +4,9 @@ One person recorded each keyword once; others of the same half of the speakers s
 streams (`benchmarks/heard.py`, which keeps in the folder `--cache` what takes long: some ten minutes).
 Thresholds are chosen for one false accept an hour on half of three hours of talk, and false accepts counted
 in the other half. The baseline is the detector before: averages of probabilities, less what their level
-exceeds a floor by, and thresholds at which one false accept fewer occurs than the target allows. `--voices
-FOLDER`, in the layout of data.voices, has who else says the keywords, to train on.
+exceeds a floor by, and thresholds at which one false accept fewer occurs than the target allows. With
+`--voices FOLDER`, laid out as data.voices, or `--others N`, so many further people, who are not tested then,
+these say the keywords too, to train on; the baseline is the one person alone.
 
 recall: words heard as what they are; clean, 10dB: of them. near_misses: other words that fire. confused:
 other events, of all words. asked_R: false accepts an hour where R were asked for, the median over twenty
@@ -135,31 +136,36 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(gettempdir()) / "kws-heard")
     parser.add_argument("--encoder", type=Path, default=ROOT / "data/encoder/encoder.pt")
     parser.add_argument("--half", choices=HALVES, default="report")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--voices", type=Path)
+    parser.add_argument("--others", type=int, default=0)
     asked = parser.parse_args()
     if not DATA.is_dir():
         return
-    bench = Bench(asked.encoder, asked.cache, asked.voices)
+    bench = Bench(asked.encoder, asked.cache, asked.voices, asked.others)
     rules = bench.params.detector.rules
-    detectors: dict[str, tuple[Callable[[Scores], NDArray[np.float64]], Choose]] = {
-        "former": (lambda scores: former(scores, rules), former_choice),
-        "now": (
-            lambda scores: Averages(rules, scores.shape[1]).push(scores),
-            lambda swept, target: choose_thresholds(swept, GRID, target).on,
-        ),
+    now: tuple[Average, Choose] = (
+        lambda scores: Averages(rules, scores.shape[1]).push(scores),
+        lambda swept, target: choose_thresholds(swept, GRID, target).on,
+    )
+    sides: dict[str, tuple[Bench, Average, Choose]] = {
+        "baseline": (bench, lambda scores: former(scores, rules), former_choice),
+        "now": (bench, *now),
     }
-    for name in SETS:
+    if asked.voices or asked.others:
+        sides["baseline"] = (Bench(asked.encoder, asked.cache), *now)
+    for name in asked.sets:
         rows: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
         for number in SOURCES[asked.half] if name in WAKE else (0, 1):
-            keywords, *prototypes = bench.head(name, asked.half, number)
             recorded_by = bench.speakers(name, asked.half, number)
             streams = [s for s in bench.streams(name, asked.half) if s.group not in recorded_by]
-            for which, (average, choose) in detectors.items():
+            for side, (heard, average, choose) in sides.items():
+                keywords, *prototypes = heard.head(name, asked.half, number)
                 talk = [heard_by(s, keywords, *prototypes, average) for s in bench.talk()]
                 said = [(s.condition, heard_by(s, keywords, *prototypes, average)) for s in streams]
-                rows[which].append(measured(talk, said, keywords, rules, choose))
+                rows[side].append(measured(talk, said, keywords, rules, choose))
         for what in rows["now"][0]:
-            value, base = (float(np.mean([row[what] for row in rows[which]])) for which in ("now", "former"))
+            value, base = (float(np.mean([row[what] for row in rows[side]])) for side in ("now", "baseline"))
             told = {
                 "name": f"{NAMES.get(name, name)}_{what}",
                 "value": round(value, 4),

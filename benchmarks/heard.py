@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import soundfile
 import torch
 from numpy.typing import NDArray
 
@@ -92,10 +93,10 @@ class Kept:
 class Bench:
     """All that is heard with one encoder."""
 
-    def __init__(self, encoder: Path, folder: Path, voices: Path | None = None) -> None:
-        """`voices` is a folder in the layout of data.voices: who else says the keywords, to train on."""
+    def __init__(self, encoder: Path, folder: Path, voices: Path | None = None, others: int = 0) -> None:
+        """Who else says the keywords, to train on: `voices`, laid out as data.voices, or so many `others`."""
         self.params = params_of()
-        self.voices = voices or ROOT / "data/none"
+        self.voices, self.others = voices, others
         self.encoder = for_features(load_encoder(encoder), self.params.features)
         self.sounds = Kept(folder / "sounds")
         self.heard = Kept(folder / hashlib.sha256(encoder.read_bytes()).hexdigest()[:12])
@@ -237,9 +238,14 @@ class Bench:
             with TemporaryDirectory() as folder:
                 clips = clips_of(name, half)
                 lay_out(clips, [w for w in clips if label_of(w) in labels], number, Path(folder))
+                for word, by in clips.items():
+                    for who in self.people(by, number)[1:] if label_of(word) in labels else ():
+                        place = Path(folder) / "others" / who
+                        place.mkdir(parents=True, exist_ok=True)
+                        soundfile.write(place / f"{label_of(word)}.wav", np.clip(by[who][0], -1, 1), RATE)
+                voices = self.voices or Path(folder) / "others"
                 return {
-                    label: read_words(label, Path(folder) / "seeds", self.voices, RATE, 1.0)
-                    for label in labels
+                    label: read_words(label, Path(folder) / "seeds", voices, RATE, 1.0) for label in labels
                 }
 
         def sources(only: list[str]) -> Sources:
@@ -265,14 +271,23 @@ class Bench:
 
     def key(self, name: str, half: str, number: int) -> str:
         """Return what the clips of a source are called, by who else says the keywords."""
-        files = sorted(path for path in self.voices.rglob("*") if path.is_file())
+        files = sorted(self.voices.glob("*/*")) if self.voices else []
         told = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
-        return f"{name}_{half}{number}" + (f"_{told}" if files else "")
+        return f"{name}_{half}{number}" + f"_{told}" * bool(files) + f"_and{self.others}" * bool(self.others)
+
+    def people(self, by: dict[str, Any], number: int) -> list[str]:
+        """Return who says a word to train on, of all who said it: the source, then other people."""
+        return [list(by)[(number + i) % len(by)] for i in range(1 + self.others)]
 
     def speakers(self, name: str, half: str, number: int) -> set[str]:
         """Return the streams of those who recorded; crowds are too many to leave out for one of them."""
         clips, labels = clips_of(name, half), keywords_of(name)
-        return {f"{name}_{list(by)[number]}" for word, by in clips.items() if label_of(word) in labels}
+        return {
+            f"{name}_{who}"
+            for word, by in clips.items()
+            if label_of(word) in labels
+            for who in self.people(by, number)
+        }
 
     def head(
         self, name: str, half: str, number: int
