@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.augment.splits import read_splits
-from kws.common.arrays import map_array
+from kws.common.arrays import check_numbers, map_array
 from kws.common.errors import UserError
 from kws.params.whole import Params
 from kws.training.dataset import Dataset, split_dataset
@@ -32,6 +32,8 @@ def dataset(params: Params, split: str, shard: Callable[[str], Path] = paths.fea
         wanted = shards[0].shape[1:]
     for path, array, clips in zip(files, shards, splits, strict=True):
         _check(path, array, (len(clips), *wanted))
+        if shard is not paths.features:
+            check_numbers(path, array)
     return split_dataset(shards, labels, splits, split)
 
 

@@ -53,6 +53,12 @@ def map_array(path: Path, dtype: DTypeLike, ndim: int) -> NDArray[Any]:
     return np.memmap(path, dtype, "r", header.length, header.shape)
 
 
+def check_numbers(path: Path, array: NDArray[np.floating]) -> None:
+    """Raise UserError where an array that a file holds has values that are not finite."""
+    if not np.isfinite(array).all():
+        raise UserError(f"{path}: holds values that are no numbers; remove it and run `dvc repro`")
+
+
 class ArrayHeader(NamedTuple):
     """What a .npy file says of itself: type as NumPy spells it, shape, and where its values begin."""
 

@@ -95,12 +95,18 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def read_table(path: Path, text: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return the rows of a CSV file: floats, None for an empty cell, and strings in the columns of `text`."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {name: cell if name in text else float(cell) if cell else None for name, cell in row.items()}
-            for row in csv.DictReader(file)
-        ]
+    """Return the rows of a CSV file: floats, None for an empty cell, and strings in the columns of `text`.
+
+    Raises UserError for a file that holds anything else.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                {name: cell if name in text else float(cell) if cell else None for name, cell in row.items()}
+                for row in csv.DictReader(file, strict=True)
+            ]
+    except (ValueError, TypeError, csv.Error) as error:  # a row that is too long is a list
+        raise UserError(f"{path}: no table of numbers ({error}); remove it and run `dvc repro`") from error
 
 
 def sha256(path: Path) -> str:

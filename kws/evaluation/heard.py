@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.common.arrays import map_array, write_array
+from kws.common.arrays import check_numbers, map_array, write_array
 from kws.common.errors import UserError
 from kws.common.files import read_table, write_table
 from kws.common.parallel import in_threads
@@ -73,6 +73,7 @@ def directions(path: Path, head: Classifier) -> Directions:
     if len(heard) and heard.shape[1] != width:
         found = f"holds directions of {heard.shape[1]} numbers, expected {width}"
         raise UserError(f"{path}: {found}; run `dvc repro -f hear_eval`")
+    check_numbers(path, heard)
     return np.asarray(heard)  # no `memmap`: its rows are slow to take
 
 

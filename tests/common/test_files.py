@@ -20,7 +20,7 @@ from conftest import ROOT
 from kws.common import files
 from kws.common.arrays import map_array, write_array
 from kws.common.errors import UserError
-from kws.common.files import naming, replacing, scratch, write_json, write_new, write_table
+from kws.common.files import naming, read_table, replacing, scratch, write_json, write_new, write_table
 
 WRITER = """
 import sys, time
@@ -323,3 +323,16 @@ def test_what_a_killed_writer_of_a_new_file_left_is_cleared(tmp_path):
     (left / "1.txt").write_text("half")
     assert write_new(numbered(tmp_path), b"new") == tmp_path / "1.txt"
     assert names(tmp_path) == ["1.txt"]
+
+
+def test_a_table_comes_back_as_it_was_written(tmp_path):
+    rows = [{"name": "Voz, una", "s": 3.5, "on": None}, {"name": "ñ", "s": 1e-9, "on": 0.25}]
+    write_table(tmp_path / "t.csv", ["name", "s", "on"], rows)
+    assert read_table(tmp_path / "t.csv", ("name",)) == rows
+
+
+@pytest.mark.parametrize("content", ["s\nñ\n".encode("latin-1"), b"s\nthree\n", b"s\n1,2\n", b's\n"1\n'])
+def test_what_is_no_table_of_numbers_is_one_line(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"t\.csv: no table of numbers \(.*\); remove it and run"):
+        read_table(tmp_path / "t.csv")

@@ -95,6 +95,10 @@ def test_what_was_heard_of_fewer_clips_is_one_line(folder, model, streams, tmp_p
             lambda heard: np.save(heard / "stream_00000.npy", np.zeros((114, 9), np.float32)),
             rf"stream_00000\.npy: holds directions of 9 numbers, expected {EMBEDDING}; run",
         ),
+        (
+            lambda heard: np.save(heard / "words.npy", np.full((70, EMBEDDING), np.inf, np.float32)),
+            r"words\.npy: holds values that are no numbers; remove it",
+        ),
     ],
 )
 def test_what_the_head_cannot_be_compared_by_is_one_line(folder, model, streams, tmp_path, damage, said):
