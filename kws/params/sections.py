@@ -333,7 +333,7 @@ class Axera(Section):
     """What all Axera targets share: how Pulsar2 compiles, and how the board is measured."""
 
     image: Annotated[str, Field(pattern=r"^[\w.][\w./:@-]*$")]
-    precision: Literal["int8", "gru_fp32", "head_fp32", "u16"]
+    precision: Literal["int8", "input_u16", "edges_u16", "u16", "gru_fp32"]
     calibration_method: Literal["MinMax", "Percentile", "MSE", "KL"]
     calibration_format: Literal["Numpy", "Binary", "NumpyObject", "Image"]
     calibration_samples: Annotated[int, Field(ge=-1, le=20_000)]

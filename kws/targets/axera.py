@@ -16,6 +16,7 @@ from kws.params.sections import Ax630c, Ax650n
 from kws.targets import build_log
 from kws.targets.axmodel import Axmodel, Signature, read_axmodel, signature, wrong_chip
 from kws.targets.calibration import convert_tar
+from kws.targets.precision import REPORT, layers_of, unhonoured
 from kws.targets.pulsar2 import ARCHIVE, AXMODEL, CONFIG, MODEL, build_config
 from kws.targets.toolchain import Toolchain, toolchain_for
 
@@ -33,10 +34,11 @@ def compile_axera(
     version = _titled(name, lambda: tools.version(job))
     _warn_of_other_version(target.image, version, tools)
     graph = onnx.load(model).graph
+    layers = layers_of(f"target.{name}.precision", target.precision, graph)
     (only, (_, shape)), *_ = signature(graph)[0].items()
     scaling = convert_tar(tar, job / "in" / ARCHIVE, target.calibration_format, only, shape)
     shutil.copyfile(model, job / "in" / MODEL)
-    config = build_config(target, tools.root(job), only, shape, scaling)
+    config = build_config(target, tools.root(job), only, shape, scaling, layers)
     write_json(job / "in" / CONFIG, config)
     (job / "out/tmp").mkdir(parents=True, exist_ok=True)
     command = ["build", "--config", f"{tools.root(job)}/in/{CONFIG}"]
@@ -58,6 +60,9 @@ def compile_axera(
         "axmodel": sha256(job / "out" / AXMODEL),
         "compiled_for": compiled.facts,
     }
+    if layers:
+        facts["not_honoured"] = left = unhonoured(layers, graph, job / "out")
+        _warn_of_layers(f"target.{name}: precision {target.precision}", version, left)
     table = job / "out/quant/debug/precision_analysis_table.txt"
     if target.precision_analysis and table.is_file():
         facts["precision"] = build_log.precision_table(plain(table.read_bytes()[: 2**20]))
@@ -121,6 +126,14 @@ def _warn_of_other_version(image: str, version: str, tools: Toolchain) -> None:
             f"{version} is installed, but the image would be {image}; an older board may not load its model",
             stacklevel=3,
         )
+
+
+def _warn_of_layers(what: str, version: str, left: list[str] | None) -> None:
+    if left is None:
+        warnings.warn(f"{what} may not be honoured: {version} left no {REPORT} to see it in", stacklevel=3)
+    elif left:
+        many = f"{len(left)} layers, as" if len(left) > 1 else "one layer,"
+        warnings.warn(f"{what} was not honoured for {many} {left[0]}; see build.json", stacklevel=3)
 
 
 def _shapes(*parts: Signature) -> str:

@@ -4,26 +4,20 @@ from typing import Any
 
 from kws.params.sections import Ax630c, Ax650n
 from kws.targets.calibration import Scaling
+from kws.targets.precision import Layers
 
 MODEL, ARCHIVE, CONFIG = "kws.onnx", "calib.tar", "pulsar2.json"
 """Names in the input folder of a build."""
 AXMODEL = "kws.axmodel"
 
-LAYERS: dict[str, list[dict[str, Any]]] = {
-    "int8": [],
-    "gru_fp32": [{"op_type": "GRU", "data_type": "FP32"}],
-    "head_fp32": [{"op_types": ["Div", "Gemm", "MatMul", "Mul", "ReduceL2"], "data_type": "FP32"}],
-    "u16": [{"start_tensor_names": ["DEFAULT"], "end_tensor_names": ["DEFAULT"], "data_type": "U16"}],
-}
-"""Which layers leave Pulsar2's default of 8 bits, for each `precision`."""
-
 
 def build_config(
-    target: Ax630c | Ax650n, root: str, name: str, shape: list[int], scaling: Scaling
+    target: Ax630c | Ax650n, root: str, name: str, shape: list[int], scaling: Scaling, layers: Layers
 ) -> dict[str, Any]:
     """Return the configuration of `pulsar2 build` for the model input `name` of this shape.
 
-    `root` is the job's folder as Pulsar2 sees it: it reads `<root>/in` and writes `<root>/out`. With the
+    `root` is the job's folder as Pulsar2 sees it: it reads `<root>/in` and writes `<root>/out`; `layers` are
+    those that leave 8 bits. With the
     default parameters this is the one configuration known to have compiled this network: no layer, processor
     or compiler settings. Only an archive of images needs more: what turns its pixels back into features, and
     that the compiled model's own input must not be scaled so.
@@ -46,7 +40,7 @@ def build_config(
         "input_shapes": f"{name}:{'x'.join(map(str, shape))}",
         "quant": {
             "input_configs": [inputs],
-            "layer_configs": LAYERS[target.precision],
+            "layer_configs": layers,
             "calibration_method": target.calibration_method,
             "precision_analysis": target.precision_analysis,
         },

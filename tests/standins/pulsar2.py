@@ -144,9 +144,33 @@ def build(config: dict, where, writable) -> None:
     content = {"empty": b"", "garbage": b"\xff" * 1000}.get(wrong, axmodel.SerializeToString())
     if wrong != "no_output":
         (out / config["output_name"]).write_bytes(content)
+    if wrong != "no_report":
+        (out / "quant").mkdir(exist_ok=True)
+        report = quantise(model, config["quant"]["layer_configs"], wrong)
+        (out / "quant/quant_axmodel.json").write_text(json.dumps(report))
     if config["quant"]["precision_analysis"]:
-        (out / "quant/debug").mkdir(parents=True)
+        (out / "quant/debug").mkdir(parents=True, exist_ok=True)
         (out / "quant/debug/precision_analysis_table.txt").write_text(TABLE)
+
+
+def quantise(model, layers, wrong) -> dict:
+    """Return quant_axmodel.json: the bits of each operator's tensors. Names may be fused away, or ignored."""
+    report = {}
+    for number, node in enumerate(model.graph.node):
+        if node.op_type in ("Constant", "Reshape"):
+            continue
+        asked = "U8"
+        for layer in layers:  # a name wins over a type, and a type over a range of tensors
+            named = node.name in layer.get("layer_names", ()) and wrong != "ignored"
+            if named or node.op_type == layer.get("op_type") or "start_tensor_names" in layer:
+                asked = layer["data_type"]
+        gone = wrong == "fused" and node.op_type == "Conv"
+        flows = {"U8": (8, "ACTIVATED"), "U16": (16, "ACTIVATED"), "FP32": (8, "FP32")}[asked]
+        report[f"op_{number}" + f":{node.name}" * (not gone)] = {
+            node.input[0]: dict(zip(("bit_width", "state"), flows, strict=True)),
+            "weight": {"bit_width": 8, "state": "ACTIVATED"},
+        }
+    return report
 
 
 def simulate(options: argparse.Namespace, where, writable) -> None:
