@@ -165,7 +165,7 @@ def voices(
     for path, new in speak(folder / "voices", said, engine, language, voice or ()):
         written, there = written + new, there + (not new)
         typer.echo(f"{plain(path)}: {plain(said[path.stem])}" if new else f"{plain(path)}: is there already")
-    typer.echo(f"{written} recordings written, {there} were there; -S data.voices={plain(folder / 'voices')}")
+    typer.echo(f"{written} recordings written, {there} were there; next:  kws new {plain(folder)}")
 
 
 @cli.command(rich_help_panel=RECORD)
@@ -213,7 +213,7 @@ def try_(
     kit = kit_of(bundle, model, detector, fa_per_hour, sensitivity)
     session = Session(kit, chosen(labels or [], kit.detector), speaker, save, seconds)
     try:
-        run_trial(session, params.augment, device, channel)
+        run_trial(session, params, device, channel)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

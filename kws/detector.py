@@ -84,6 +84,11 @@ class Event:
     score: float
 
 
+def log_odds(probability: float) -> float:
+    """Return the natural logarithm of the odds of a probability between 0 and 1: how scores are compared."""
+    return math.log(probability) - math.log1p(-probability)
+
+
 class Averages:
     """What thresholds are compared with: means of log-odds over the last windows, as probabilities.
 

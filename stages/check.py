@@ -8,6 +8,7 @@ from pathlib import Path
 from kws.board.ssh import find_link
 from kws.common.errors import UserError
 from kws.common.files import replacing
+from kws.evaluation.streams import read_streams
 from kws.params.cost import cost
 from kws.params.sections import Host
 from kws.params.whole import load_params
@@ -31,6 +32,7 @@ def main() -> None:
     with warnings.catch_warnings(action="ignore"):  # the stages that read them say what there is to say
         for folder in (*seeds, *map(Path, (data.voices, data.negatives, data.rirs))):
             audio_files(folder, optional=True)  # DVC itself waits at a pipe, and stumbles over some names
+        read_streams(Path(data.streams), params.labels, params.background)  # its table names labels
     for name, target in params.target:
         if target and not isinstance(target, Host):
             try:

@@ -14,7 +14,7 @@ from kws.evaluation.events import Outcome
 from kws.evaluation.heard import drawn
 from kws.evaluation.recordings import find_near_misses, find_words, read_features
 from kws.evaluation.spotting import Spotting, evaluate_streams
-from kws.evaluation.streams import Stream, read_streams
+from kws.evaluation.streams import Stream, read_both
 from kws.evaluation.summary import summarise_near_misses, summarise_words
 from kws.params.sections import EncoderModel
 from kws.params.whole import Params, load_params
@@ -31,8 +31,7 @@ def main() -> None:
     params = load_params(paths.PARAMS)
     folder, of, rules = Path(params.data.eval), (params.labels, params.background), params.detector.rules
     words, near_misses = find_words(folder, *of), find_near_misses(folder, *of)
-    streams = read_streams(paths.STREAMS, *of)
-    streams += read_streams(Path(params.data.streams), *of, "recordings")
+    streams = read_both(paths.STREAMS, Path(params.data.streams), *of)
     val = dataset(params, VAL)
     if isinstance(params.model, EncoderModel):
         heard, seed = dataset(params, VAL, paths.heard), params.stream.seed

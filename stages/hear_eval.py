@@ -6,7 +6,7 @@ from pathlib import Path
 from kws.common.files import replacing
 from kws.evaluation.heard import NEAR_MISSES, WORDS, hear_clips, hear_streams
 from kws.evaluation.recordings import find_near_misses, find_words, read_features
-from kws.evaluation.streams import read_streams
+from kws.evaluation.streams import read_both
 from kws.params.whole import load_params
 from kws.runtime.inference import open_encoder
 from stages import paths, run
@@ -24,7 +24,7 @@ def main() -> None:
                 sets = {WORDS: find_words(folder, *of), NEAR_MISSES: find_near_misses(folder, *of)}
             for name, clips in sets.items():
                 hear_clips(out / name, encoder, read_features(folder, clips, params.features), seed)
-            streams = [*read_streams(paths.STREAMS, *of), *read_streams(own, *of, "recordings")]
+            streams = read_both(paths.STREAMS, own, *of)
             hear_streams(out, encoder, streams, params.features, params.detector.hop_ms, seed)
 
 

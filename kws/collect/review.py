@@ -24,6 +24,7 @@ from kws.common.errors import UserError
 from kws.common.terminal import plain
 from kws.common.types import Audio
 from kws.evaluation.streams import Spoken
+from kws.params.experiments import run_with
 from kws.params.sections import Data
 from kws.params.whole import Params
 from kws.recordings.audio import audio_files, read_audio
@@ -117,11 +118,11 @@ def next_command(params: Params, folders: Folders, counts: Counter[str]) -> str:
     if folders.measure:
         used = {"streams": sum(used.values())}
     changed = [
-        f" -S data.{kind}={getattr(folders, kind)}"
+        f"data.{kind}={getattr(folders, kind)}"
         for kind, count in used.items()
         if count and Path(getattr(params.data, kind)) != getattr(folders, kind)
     ]
-    return f"dvc exp run{''.join(changed)}" if changed else "dvc repro"
+    return run_with(Path("conf"), params.labels, changed) if changed else "dvc repro"
 
 
 def review(folder: Path, params: Params, folders: Folders) -> None:

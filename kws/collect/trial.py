@@ -26,7 +26,9 @@ from kws.common.terminal import plain
 from kws.common.types import Audio
 from kws.detector import DetectorSpec, Event
 from kws.evaluation.streams import LABELS, Spoken, relabel
+from kws.params.experiments import run_with
 from kws.params.sections import Augment
+from kws.params.whole import Params
 from kws.recordings.audio import to_int16
 from kws.recordings.soundfiles import encoded
 from kws.recordings.verdict import describe
@@ -142,7 +144,7 @@ def _beside(
     yield f"{line}: {advice}" if middle < low else line
 
 
-def run_trial(session: Session, augment: Augment, device: str | None, channel: int | None) -> None:
+def run_trial(session: Session, params: Params, device: str | None, channel: int | None) -> None:
     """Ask a person in a terminal, and print what was found, whatever ends it."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("kws try: asks, and waits for keys; run it in a terminal, without a pipe")
@@ -162,12 +164,13 @@ def run_trial(session: Session, augment: Augment, device: str | None, channel: i
                 trial.run()
     finally:
         if trial:
-            for line in table(trial.outcome, session.words, augment):
+            for line in table(trial.outcome, session.words, params.augment):
                 typer.echo(plain(line))
             trial.keep()
             if session.save and trial.outcome.kept:
                 streams = _streams(session.save)
-                typer.echo(plain(f"next:  dvc exp run -S data.eval={session.save} -S data.streams={streams}"))
+                changed = [f"data.eval={session.save}", f"data.streams={streams}"]
+                typer.echo(plain(f"next:  {run_with(Path('conf'), params.labels, changed)}"))
 
 
 class Trial:

@@ -17,15 +17,16 @@ def share_interval(counts: Counts, totals: Counts, groups: Sequence[str]) -> lis
     """Return [low, high] of sum(counts) / sum(totals); each entry is a unit and names its group.
 
     Groups are resampled (bootstrap, percentiles), because what one voice says stands or falls together; with
-    fewer than FEWEST groups the exact binomial interval stands in, which takes all for independent. None or
-    all of n give the rule of three, 3 / n from the end (Hanley and Lippman-Hand, JAMA 249, 1983).
+    fewer than FEWEST groups that have units the exact binomial interval stands in, which takes all for
+    independent. None or all of n give the rule of three, 3 / n from the end (Hanley and Lippman-Hand, JAMA
+    249, 1983).
     """
     hits, n = int(np.sum(counts)), int(np.sum(totals))
     if hits == 0:
         return [0.0, min(1.0, 3 / n)]
     if hits == n:
         return [max(0.0, 1 - 3 / n), 1.0]
-    if len(set(groups)) >= FEWEST:
+    if len({group for group, total in zip(groups, totals, strict=True) if total}) >= FEWEST:
         return _bootstrap(counts, totals, groups)
     from scipy.stats import binomtest  # takes a second to load, and five voices do without
 

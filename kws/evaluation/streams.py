@@ -2,7 +2,7 @@
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kws.common.errors import UserError
@@ -13,6 +13,8 @@ from kws.recordings.audio import audio_files
 LABELS = "labels.csv"
 BACKGROUND = "background.flac"
 """The one stream of a folder in which nobody speaks."""
+RECORDINGS = "recordings"
+"""The condition of all that somebody recorded."""
 HEADER = ["file", "label", "start", "end"]
 
 
@@ -76,6 +78,14 @@ def read_streams(
         )
         for name, path in names.items()
     ]
+
+
+def read_both(made: Path, own: Path, labels: list[str], background: str) -> list[Stream]:
+    """Return the streams that a stage made, then what the user recorded; a voice of both is in one half."""
+    streams = read_streams(made, labels, background)
+    halves = {stream.group: stream.tuning for stream in streams}
+    recorded = read_streams(own, labels, background, RECORDINGS)
+    return [*streams, *(replace(s, tuning=halves.get(s.group, s.tuning)) for s in recorded)]
 
 
 def write_labels(path: Path, spoken: dict[str, list[Spoken]]) -> None:

@@ -13,6 +13,8 @@ CHANCE = 0.05
 """How often one of several words or voices that are alike may be called the worst."""
 OFTEN = 2
 """Confusions of a pair of words from which on it is named."""
+SPARED = 0.08
+"""Share of the words that thresholds for more false accepts must hear beside, with none measured still."""
 WORTH = 0.03
 """Share of the words that a change must promise to be advised."""
 
@@ -34,6 +36,7 @@ def advise(metrics: dict[str, Any], keywords: Sequence[str], target_fa_per_hour:
         *_unheard(stream),
         *_unmeasured(metrics.get("words", {}).get("recall", {}), keywords),
         *(_hours(stream, target_fa_per_hour) if stream else [_no_stream()]),
+        *_spared(stream, target_fa_per_hour),
         *_least(stream),
         *_confused(metrics),
         *_most_won(stream),
@@ -74,8 +77,8 @@ def _unheard(stream: dict[str, Any]) -> list[Advice]:
     best = stream["recall_at_fa_per_hour"][f"{most:g}"]
     if len(silent) < len(said):
         text = (
-            f"Nothing was heard of {' '.join(silent)} in streams. Listen to what was missed and to the clips"
-            " of training; recordings by more people would help (data.voices)."
+            f"Nothing was heard of {' and '.join(silent)} in streams. Listen to what was missed and to the"
+            " clips of training; recordings by more people would help (data.voices)."
         )
         return [Advice(text, grave=True)]
     if best >= 0.1:
@@ -90,6 +93,25 @@ def _unheard(stream: dict[str, Any]) -> list[Advice]:
             " Listen to both, and let more people record the words (data.voices)."
         )
     return [Advice(text, grave=True)]
+
+
+def _spared(stream: dict[str, Any], target_fa_per_hour: float) -> list[Advice]:
+    """Lower thresholds at which no false accept was measured either, and more words are heard."""
+    free = [
+        (point["recall"], -float(rate))
+        for rate, point in stream.get("points", {}).items()
+        if float(rate) > target_fa_per_hour and not point["fa_per_hour"] and "recall" in point
+    ]
+    if not free or stream["fa_per_hour"] or max(free)[0] - stream["recall"] < SPARED:
+        return []
+    recall, rate = max(free)[0], -max(free)[1]
+    text = (
+        f"At the thresholds for {rate:g} false accepts an hour {recall:.0%} of the words are heard, not"
+        f" {stream['recall']:.0%}, and no false accept was measured in {duration(stream['hours'])} either."
+        f" Try them: kws listen --fa-per-hour {rate:g}; to keep them:"
+        f" -S detector.target_fa_per_hour={rate:g}."
+    )
+    return [Advice(text)]
 
 
 def _least(stream: dict[str, Any]) -> list[Advice]:
@@ -206,7 +228,7 @@ def _hours(stream: dict[str, Any], target_fa_per_hour: float) -> list[Advice]:
         text = (
             f"{duration(hours)} of streams to choose thresholds on can vouch for {rounded(1 / hours)} false"
             f" accepts an hour, not for the {target_fa_per_hour:g} asked for. Add hours without keywords"
-            " (data.streams), or to a data.eval of your own the talk and backgrounds of data/eval."
+            " (data.streams)."
         )
         found.append(Advice(text, grave=target_fa_per_hour * hours < FAR))
     return found

@@ -144,8 +144,11 @@ def outcome_sound(
     marks = [mark("window" if false else "word", outcome.start, outcome.end)]
     said = [o for o in others if false and o.said and _overlap(o, outcome)]
     marks += [mark("word", o.start, o.end) for o in said]
+    told = f"threshold {on:.4f}" if on <= 1 else "never fires"
+    if outcome.kind == "miss" and outcome.score >= on:
+        told += ", but not for long enough, or right after another word"
     details = [
-        f"score {outcome.score:.4f}, {f'threshold {on:.4f}' if on <= 1 else 'never fires'}",
+        f"score {outcome.score:.4f}, {told}",
         f"{outcome.stream} at {clock(outcome.start)}",
         *(f"while {o.said} was said" for o in said),
     ]

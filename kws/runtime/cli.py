@@ -58,7 +58,7 @@ RateOption = Annotated[
 ]
 SensitivityOption = Annotated[
     list[str] | None,
-    typer.Option("--sensitivity", help="LUZ=+1 hears more of LUZ, -1 less of all, in half operating points"),
+    typer.Option("--sensitivity", help="SALIR=+1, half way to its next rate's threshold; -1: all, back"),
 ]
 GateOption = Annotated[bool, typer.Option("--gate", help="spare the model where there is no speech")]
 ChannelOption = Annotated[

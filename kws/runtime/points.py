@@ -10,7 +10,7 @@ import numpy as np
 
 from kws.common.errors import UserError
 from kws.common.labels import same_folder
-from kws.detector import DetectorSpec
+from kws.detector import DetectorSpec, log_odds
 
 STEP = 0.5
 """Of the way from one operating point to the next."""
@@ -97,7 +97,7 @@ def _place(on: float, ladder: list[float]) -> float | None:
         if higher > on > lower:
             if not (lower > 0 and higher < 1):
                 return index + STEP
-            share = (_odds(higher) - _odds(on)) / (_odds(higher) - _odds(lower))
+            share = (log_odds(higher) - log_odds(on)) / (log_odds(higher) - log_odds(lower))
             return index + round(share, 6)  # a step back leads to where the step came from
     return None
 
@@ -111,12 +111,8 @@ def _at(thresholds: Sequence[float], place: float) -> float:
     lower = thresholds[first + 1]
     if lower == higher or not (lower > 0 and higher < 1):
         return higher
-    odds = (1 - share) * _odds(higher) + share * _odds(lower)
+    odds = (1 - share) * log_odds(higher) + share * log_odds(lower)
     return round(1 / (1 + math.exp(-odds)), 12)  # one number, whoever's logarithm it was
-
-
-def _odds(probability: float) -> float:
-    return math.log(probability) - math.log1p(-probability)
 
 
 def _check_points(spec: DetectorSpec, option: str) -> None:

@@ -1,5 +1,6 @@
 """Keeps the audio around events and near misses as WAV files, for people who collect them to retrain."""
 
+import math
 import sys
 from dataclasses import replace
 from itertools import count
@@ -9,16 +10,21 @@ import numpy as np
 
 from kws.common.terminal import plain
 from kws.common.types import Audio
-from kws.detector import Detector, DetectorSpec, Event
+from kws.detector import Detector, DetectorSpec, Event, log_odds
 from kws.recordings.soundfiles import encoded
 from kws.runtime.spotter import Heard
 
-NEAR = 0.6
-"""Share of its threshold that a keyword reaches in a near miss."""
+NEAR = 1.5
+"""Log-odds that a keyword's score is below its threshold at most, in a near miss."""
 KINDS = EVENTS, NEAR_MISSES = "events", "near_misses"
 """Folders of what is kept."""
 BEFORE_S, AFTER_S = 0.5, 0.5
 """Kept before the window that fired and after it, the latter no longer than a window."""
+
+
+def near(on: float) -> float:
+    """Return the score from which on a keyword with this threshold is nearly heard."""
+    return 1 / (1 + math.exp(NEAR - log_odds(on))) if 0 < on < 1 else on
 
 
 class Recorder:
@@ -32,7 +38,7 @@ class Recorder:
         """Start a stream; `name` begins the names of its files."""
         self._folder, self._rate, self._name = folder, rate, name
         self._window_s = spec.window_s
-        self._near = Detector(replace(spec, on={label: NEAR * on for label, on in spec.on.items()}))
+        self._near = Detector(replace(spec, on={label: near(on) for label, on in spec.on.items()}))
         self._audio, self._end = np.zeros(0, np.float32), 0  # the last seconds, and the sample they end at
         self._keep = round((BEFORE_S + 3 * spec.window_s + 2 * AFTER_S) * rate)
         self._waiting: list[tuple[str, Event]] = []

@@ -1,6 +1,5 @@
 """What a person sees while listening: the level, a bar a keyword, the last events, and what went wrong."""
 
-import math
 import os
 import threading
 from collections import Counter, deque
@@ -14,9 +13,9 @@ from rich.text import Text
 
 from kws.common.terminal import plain
 from kws.common.types import Audio
-from kws.detector import DetectorSpec, Event
+from kws.detector import DetectorSpec, Event, log_odds
 from kws.runtime.microphone import MUTED, Faults
-from kws.runtime.recorder import NEAR
+from kws.runtime.recorder import near
 from kws.runtime.sinks import as_line
 from kws.runtime.spotter import Heard
 
@@ -44,7 +43,7 @@ def bar(share: float, style: str, mark: float | None = None) -> Text:
 
 def score_row(keyword: str, score: float, on: float) -> Text:
     """Return a keyword's line: its score and its threshold, as a bar of log-odds and as probabilities."""
-    style = "bold green" if score >= on else "yellow" if score >= NEAR * on else "blue"
+    style = "bold green" if score >= on else "yellow" if score >= near(on) else "blue"
     name = set_cell_size(plain(keyword), NAME - 1) + " "
     told = f"{on:.4f}" if on <= 1 else "never"
     return Text.assemble((name, "bold"), bar(_place(score), style, _place(on)), f" {score:.4f} of {told}")
@@ -54,8 +53,7 @@ def _place(probability: float) -> float:
     """Return where a probability lies in the bar; above 1 for a threshold that nothing reaches."""
     if not 0 < probability < 1:
         return probability
-    odds = math.log(probability) - math.log1p(-probability)
-    return (odds - LOWEST) / (HIGHEST - LOWEST)
+    return (log_odds(probability) - LOWEST) / (HIGHEST - LOWEST)
 
 
 class Picture:

@@ -24,6 +24,13 @@ def test_few_groups_get_the_exact_interval():
     assert (low, high) == (pytest.approx(1.09 / 2, abs=1e-2), pytest.approx(10.24 / 2, abs=1e-2))
 
 
+def test_groups_without_units_are_no_groups():
+    """One voice that says keywords is one, however many others talk in between."""
+    talk = share([7, *[0] * 9], [9, *[0] * 9])
+    assert talk == share([7], [9])
+    assert talk[1] - talk[0] > 0.4
+
+
 def test_voices_that_differ_widen_the_interval():
     hits = np.array([10, 10, 10, 0, 0, 0, 10, 0, 10, 0])
     whole = share(hits, np.full(10, 10))

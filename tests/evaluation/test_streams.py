@@ -8,7 +8,7 @@ from conftest import RATE, ROOT
 from kws.augment.noise import power
 from kws.common.errors import UserError
 from kws.evaluation.build import Voice, build_background, build_stream, read_backgrounds, read_voices
-from kws.evaluation.streams import Spoken, read_streams, write_labels
+from kws.evaluation.streams import Spoken, read_both, read_streams, write_labels
 from kws.recordings.audio import read_audio
 
 LABELS = ["SALIR", "REPETIR", "FONDO"]
@@ -167,6 +167,25 @@ def test_other_tables_are_not_overlooked(folder):
     (folder / "label.csv").write_text("")
     with pytest.raises(UserError, match=r"label\.csv: what is said is read from .*labels\.csv alone; rename"):
         read_streams(folder, LABELS, "FONDO")
+
+
+def test_a_voice_that_was_recorded_too_is_in_one_half(tmp_path, word):
+    made, own = tmp_path / "made", tmp_path / "own"
+    for path in (
+        *(made / f"{name}/clean.flac" for name in ("ana", "eva")),
+        own / "eva/1.flac",
+        own / "leo/1.flac",
+    ):
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, word, RATE)
+    said = [Spoken("SALIR", 0.1, 0.7)]
+    write_labels(made / "labels.csv", {"ana/clean.flac": said, "eva/clean.flac": said})
+    write_labels(own / "labels.csv", {"eva/1.flac": said, "leo/1.flac": said})
+    assert {s.group: s.tuning for s in read_streams(own, LABELS, "FONDO")} == {"eva": False, "leo": True}
+    both = read_both(made, own, LABELS, "FONDO")
+    halves = [(s.group, s.condition, s.tuning) for s in both]
+    recorded = [("eva", "recordings", True), ("leo", "recordings", True)]
+    assert halves == [("ana", "clean", False), ("eva", "clean", True), *recorded]
 
 
 def test_each_half_has_its_share_of_voices_and_of_backgrounds(tmp_path, word):

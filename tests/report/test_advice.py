@@ -6,6 +6,7 @@ from kws.report.advice import advise
 
 FINE = {
     "hours": 2.0,
+    "fa_per_hour": 0.0,
     "recall": 0.98,
     "tuning_hours": 2.0,
     "recall_at_fa_per_hour": {"10": 0.9, "1": 0.8},
@@ -55,6 +56,25 @@ def test_nothing_heard_is_told_by_what_other_thresholds_would_give():
     assert impossible.text.startswith("No word is heard at any threshold of use")
     (one,) = said(FINE | {"per_keyword": heard(18, 0)})
     assert one.text.startswith("Nothing was heard of PUERTA in streams.")
+
+
+def test_lower_thresholds_that_cost_nothing_are_told():
+    points = {
+        "0.5": {"recall": 0.56, "fa_per_hour": 0.0},
+        "1": {"recall": 0.67, "fa_per_hour": 0.0},
+        "2": {"recall": 0.78, "fa_per_hour": 0.0},
+        "5": {"recall": 0.80, "fa_per_hour": 4.0},
+    }
+    stream = FINE | {"recall": 0.56, "points": points}
+    (one,) = said(stream)
+    assert one.text.startswith(
+        "At the thresholds for 2 false accepts an hour 78% of the words are heard, not 56%"
+    )
+    assert "kws listen --fa-per-hour 2; to keep them: -S detector.target_fa_per_hour=2." in one.text
+    assert not one.grave
+    assert said(stream, target=2.0) == []
+    assert said(stream | {"fa_per_hour": 1.5}) == []
+    assert said(stream | {"recall": 0.72}) == []
 
 
 def test_what_nobody_else_says_is_named():
