@@ -12,7 +12,7 @@ from kws.common.types import Features, Logits
 from kws.params.sections import Ax630c, Ax650n, Host
 from kws.params.whole import load_params
 from kws.runtime.inference import Classifier
-from kws.targets.benchmark import compare, summarise, time_calls
+from kws.targets.benchmark import compare, instructions, summarise, time_calls
 from stages import paths, run
 
 
@@ -34,7 +34,7 @@ def main(target: str) -> None:
 def _host(target: str, inputs: Features, host: Host) -> tuple[Logits, dict[str, Any]]:
     compiled = Classifier(paths.target(target) / "kws.onnx", host.threads)
     times = time_calls(lambda: compiled.logits(inputs[:1]), host.warmup, host.repeat)
-    return compiled.logits(inputs), {"latency_ms": summarise(times)}
+    return compiled.logits(inputs), {"latency_ms": summarise(times), "int8_instructions": instructions()}
 
 
 def _axera(target: str, n_labels: int, chosen: Ax630c | Ax650n) -> tuple[Logits, dict[str, Any]]:

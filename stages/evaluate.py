@@ -9,7 +9,7 @@ import numpy as np
 from kws.augment.splits import VAL
 from kws.common.files import write_json, write_table
 from kws.detector import DetectorSpec, write_spec
-from kws.evaluation.answers import Answers, of_head, of_model
+from kws.evaluation.answers import Answers, averages, of_head, of_model
 from kws.evaluation.events import Outcome
 from kws.evaluation.heard import drawn
 from kws.evaluation.recordings import find_near_misses, find_words, read_features
@@ -71,8 +71,8 @@ def _streams(params: Params, streams: list[Stream], answers: Answers) -> Spottin
         warnings.warn(f"{where}: no stream, so every threshold is {FALLBACK}", stacklevel=1)
         return Spotting(np.full(len(params.keywords), FALLBACK))
     rules, target = params.detector.rules, params.detector.target_fa_per_hour
-    averages = answers.averages(streams, rules, params.columns)
-    return evaluate_streams(streams, averages, params.keywords, rules, params.features.clip_s, target)
+    heard = averages(answers.streams, streams, rules, params.columns)
+    return evaluate_streams(streams, heard, params.keywords, rules, params.features.clip_s, target)
 
 
 if __name__ == "__main__":

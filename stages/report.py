@@ -27,6 +27,7 @@ def main() -> None:
     """Write every number of this run in one file that git tracks, show the first ones, and write the page."""
     params = load_params(paths.PARAMS)
     targets = {name: _read(paths.benchmark(name)) for name in params.target.model_dump(exclude_none=True)}
+    targets.get("host", {})["all_int8"] = _read(paths.ALL_INT8)
     metrics = _read(paths.EVALUATION) | {"onnx": _read(paths.ONNX_REPORT), "targets": targets}
     write_json(paths.METRICS, metrics)
     write_json(paths.HEADLINE, columns(metrics))
@@ -34,8 +35,7 @@ def main() -> None:
     page = render(_results(params, metrics, advice), paths.VEGA.read_text(encoding="utf-8"))
     with replacing(paths.PAGE) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
-    print("\n".join(around(headline(metrics), advice)))
-    print(f"to look at and listen to: {paths.PAGE}")
+    print("\n".join([*around(headline(metrics), advice), f"to look at and listen to: {paths.PAGE}"]))
 
 
 def _results(params: Params, metrics: dict[str, Any], advice: list[Advice]) -> Results:

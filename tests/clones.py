@@ -14,10 +14,20 @@ import pytest
 
 from conftest import ROOT
 
-AFTER_FEATURES = {"train", "onnx", "evaluate", "calib", "compile@host", "benchmark@host", "report"}
+AFTER_FEATURES = {
+    "train",
+    "onnx",
+    "evaluate",
+    "calib",
+    "compile@host",
+    "benchmark@host",
+    "all_int8",
+    "report",
+}
 EACH = ("augment", "logmel", "hear")
 """The stages that each label has of its own."""
-AFTER_TRAINING = {"onnx", "evaluate", "compile@host", "benchmark@host", "report"}
+AFTER_TRAINING = {"onnx", "evaluate", "compile@host", "benchmark@host", "all_int8", "report"}
+AFTER_FEATURES = {"train", "calib", *AFTER_TRAINING}
 LABELS = ["ACOPLAR", "CANCELAR", "CONTINUAR", "FONDO", "LEVANTADO", "PRINCIPAL", "REPETIR", "SALIR"]
 SMOKE = ("-S", "experiment=smoke")
 FEW_LABELS = ["FONDO", "REPETIR", "SALIR"]

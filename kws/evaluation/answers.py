@@ -27,12 +27,18 @@ class Answers:
     near_misses: Logits
     streams: list[tuple[float, Logits]]
 
-    def averages(self, streams: list[Stream], rules: Rules, columns: list[int]) -> list[Heard]:
-        """Return what thresholds are compared with in each stream; `columns` are those of the keywords."""
-        return [
-            Heard(seconds, Averages(rules, len(columns)).push(scores[:, columns]), stream.spoken)
-            for (seconds, scores), stream in zip(self.streams, streams, strict=True)
-        ]
+
+def averages(
+    scored: Iterable[tuple[float, Logits]], streams: Sequence[Stream], rules: Rules, columns: list[int]
+) -> list[Heard]:
+    """Return what thresholds are compared with in each stream, of its seconds and its probabilities.
+
+    `columns` are those of the keywords.
+    """
+    return [
+        Heard(seconds, Averages(rules, len(columns)).push(scores[:, columns]), stream.spoken)
+        for (seconds, scores), stream in zip(scored, streams, strict=True)
+    ]
 
 
 def of_model(

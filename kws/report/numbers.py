@@ -290,6 +290,28 @@ def target_rows(targets: dict[str, Any]) -> list[Target]:
     return rows
 
 
+def all_int8_rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what every operator in 8 bits makes of the numbers: name, value, and the float model's."""
+    found = metrics["targets"].get("host", {}).get("all_int8", {})
+    stream = metrics.get("stream", {})
+    names = {
+        "words": ("words", metrics.get("words", {}).get("accuracy")),
+        "near_misses": ("near misses", metrics.get("near_misses", {}).get("false_accept_rate")),
+        "recall": ("recall in streams", stream.get("recall")),
+    }
+    rows = [
+        (name, percent(found[key], 1), _cell(f, lambda v: percent(v, 1)))
+        for key, (name, f) in names.items()
+        if key in found
+    ]
+    if "fa_per_hour" in found:
+        rates = [_short_rate(one["fa_per_hour"], stream["hours"]) for one in (found, stream)]
+        rows.append(("false accepts", rates[0], rates[1]))
+    if "agreement" in found:
+        rows.append(("the same answer on", percent(found["agreement"], 1), percent(1.0, 0)))
+    return rows
+
+
 def confusion_rows(metrics: dict[str, Any]) -> list[Said]:
     """Return the confusion matrix by row."""
     confusion = metrics.get("words", {}).get("confusion", {})

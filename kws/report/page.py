@@ -78,6 +78,7 @@ def render(results: Results, vega: str) -> str:
         conditions=numbers.condition_rows(stream),
         confusion=numbers.confusion_rows(metrics),
         targets=numbers.target_rows(metrics["targets"]),
+        all_int8=numbers.all_int8_rows(metrics),
         pipeline=dag.draw(dag.read_stages(results.dvc_yaml)),
         specs=specs(results),
         style=_asset("page.css"),

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,15 @@ class _TarReader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """Return the INT8 model and what stayed in float: signed 8-bit weights per channel, unsigned activations.
+    """Return the INT8 model and what stayed in float."""
+    compiled = quantise(model, tar, host.calibration_method, host.float_input, host.float_ops)
+    return compiled, precision(compiled)
+
+
+def quantise(
+    model: Path, tar: Path, method: str = "MinMax", float_input: bool = False, float_ops: Sequence[str] = ()
+) -> onnx.ModelProto:
+    """Return a model in INT8: signed 8-bit weights per channel, unsigned activations.
 
     So does Pulsar2 by default. With signed activations ONNX Runtime would compute a convolution in float
     wherever its input has a second reader, as in every residual network (seen with 1.31 on x86).
@@ -48,8 +56,8 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
         graph = onnx.load(prepared).graph
-        in_float = {n.name for n in graph.node if {n.op_type, n.name} & set(host.float_ops)}
-        if host.float_input:
+        in_float = {n.name for n in graph.node if {n.op_type, n.name} & set(float_ops)}
+        if float_input:
             in_float |= first_convolutions(graph)
         quantize_static(
             prepared,
@@ -59,12 +67,12 @@ def compile_host(model: Path, tar: Path, host: Host) -> tuple[onnx.ModelProto, d
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod[host.calibration_method],
+            calibrate_method=CalibrationMethod[method],
             nodes_to_exclude=sorted(in_float),
         )
         compiled = onnx.load(quantised)
     onnx.helper.set_model_props(compiled, {p.key: p.value for p in onnx.load(model).metadata_props})
-    return compiled, precision(compiled)
+    return compiled
 
 
 def precision(model: onnx.ModelProto) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from kws.runtime.inference import Classifier, accuracy, softmax
 from kws.targets.calibration import write_tar
 from kws.targets.export import max_abs_diff, to_onnx
 from kws.targets.graph import first_convolutions, macs, n_params, op_counts
-from kws.targets.host import compile_host
+from kws.targets.host import FLOAT_ONLY, compile_host, precision, quantise
 from kws.targets.operators import unsupported
 from kws.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from kws.training.dataset import Dataset, split_dataset
@@ -160,10 +160,10 @@ def test_every_network_answers_in_int8_as_in_float(offered, heard, tmp_path):
     _, _, model = offered
     onnx.save(model, tmp_path / "kws.onnx")
     write_tar(tmp_path / "calib.tar", heard)
-    compiled, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
+    compiled, found = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
     reference, int8 = (Classifier(m.SerializeToString()).logits(heard) for m in (model, compiled))
     assert np.abs(int8 - reference).max() < 0.1 * np.ptp(reference)
-    assert precision["int8_ops"]["Conv"] == op_counts(model.graph.node)["Conv"]
+    assert found["int8_ops"]["Conv"] == op_counts(model.graph.node)["Conv"]
 
 
 def test_convolutional_networks_use_what_both_chips_support_and_the_others_lack_the_gru(offered):
@@ -233,7 +233,7 @@ def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, params,
     best = fit(network, train, val, cfg, params.trainer, 1, 0)
     onnx.save(to_onnx(Checkpoint(best.state, LABELS, CRNN, front_end)), tmp_path / "kws.onnx")
     write_tar(tmp_path / "calib.tar", train.take(np.arange(0, len(train), 4))[0])
-    compiled, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
+    compiled, found = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", HOST)
     inputs, labels = val.take(np.arange(len(val)))
     reference, int8 = (
         Classifier(m).logits(inputs) for m in (tmp_path / "kws.onnx", compiled.SerializeToString())
@@ -241,15 +241,15 @@ def test_int8_agrees_with_float_and_names_what_stays_in_float(front_end, params,
     assert accuracy(int8, reference.argmax(1)) >= 0.95
     assert accuracy(int8, labels) >= accuracy(reference, labels) - 0.05
     assert not np.array_equal(int8, reference)
-    assert precision["int8_ops"]["Conv"] == 2
-    assert precision["float_ops"]["GRU"] == 1
+    assert found["int8_ops"]["Conv"] == 2
+    assert found["float_ops"]["GRU"] == 1
     weights = [
         w for w in compiled.graph.initializer if w.data_type == onnx.TensorProto.INT8 and len(w.dims) == 4
     ]
     assert len(weights) == 2
     host = HOST.model_copy(update={"float_input": True})
-    _, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", host)
-    assert (precision["int8_ops"]["Conv"], precision["float_ops"]["Conv"]) == (1, 1)
+    _, found = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", host)
+    assert (found["int8_ops"]["Conv"], found["float_ops"]["Conv"]) == (1, 1)
 
 
 def test_the_first_convolutions_hear_the_features(offered):
@@ -265,7 +265,7 @@ def test_operators_stay_in_float_where_a_target_says_so(front_end, params, tmp_p
     named = params.target.host.float_ops
     nodes = onnx.load(tmp_path / "kws.onnx").graph.node
     assert set(named) <= {n.op_type for n in nodes} | {n.name for n in nodes}
-    _, precision = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", params.target.host)
+    _, found = compile_host(tmp_path / "kws.onnx", tmp_path / "calib.tar", params.target.host)
     in_float = {
         "Add": 2,
         "Conv": 3,
@@ -275,8 +275,40 @@ def test_operators_stay_in_float_where_a_target_says_so(front_end, params, tmp_p
         "ReduceL2": 1,
         "ReduceMax": 1,
     }
-    assert {op: precision["float_ops"][op] for op in in_float} == in_float
-    assert set(precision["int8_ops"]) == {"Add", "Conv", "LeakyRelu", "MaxPool"}
+    assert {op: found["float_ops"][op] for op in in_float} == in_float
+    assert set(found["int8_ops"]) == {"Add", "Conv", "LeakyRelu", "MaxPool"}
+
+
+def test_as_on_an_npu_every_operator_is_in_8_bits(offered, tmp_path, heard):
+    """But those for which ONNX Runtime has no integer arithmetic, and those that only move numbers."""
+    _, _, model = offered
+    onnx.save(model, tmp_path / "kws.onnx")
+    write_tar(tmp_path / "calib.tar", heard)
+    found = precision(quantise(tmp_path / "kws.onnx", tmp_path / "calib.tar"))
+    assert set(found["float_ops"]) <= {*FLOAT_ONLY, "Gather", "Reshape", "Slice", "Transpose"}
+    assert found["int8_ops"]["Conv"]
+
+
+def test_8_bit_products_do_not_saturate():
+    """Pairs of products of u8 and s8 fit no 16 bits; processors without VNNI would cut them off."""
+    x, w = np.full((1, 64), 255, np.uint8), np.full((64, 1), 127, np.int8)
+    one, nothing = np.float32(1), {"u8": np.uint8(0), "s8": np.int8(0)}
+    constants = {"one": one, "zero_u8": nothing["u8"], "zero_s8": nothing["s8"], "w": w, "x": x}
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("QuantizeLinear", ["input", "one", "zero_u8"], ["q"]),
+            onnx.helper.make_node("DequantizeLinear", ["q", "one", "zero_u8"], ["a"]),
+            onnx.helper.make_node("DequantizeLinear", ["w", "one", "zero_s8"], ["b"]),
+            onnx.helper.make_node("MatMul", ["a", "b"], ["output"]),
+        ],
+        "products",
+        [onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1, 64])],
+        [onnx.helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, [1, 1])],
+        [onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items() if k != "x"],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=7)
+    found = Classifier(model.SerializeToString()).logits(x.astype(np.float32))
+    assert found.item() == x.astype(int) @ w.astype(int)
 
 
 @pytest.mark.parametrize("method", ["Percentile", "Entropy"])

@@ -126,6 +126,23 @@ def test_runs_are_compared_by_the_numbers_that_were_measured():
     assert set(columns(BARE)) == {"same_source", "params", "macs", "host"}
 
 
+def test_the_page_says_what_8_bits_everywhere_would_cost():
+    int8 = {"tool": "a tool", "words": 0.4857, "near_misses": 0.1, "recall": 0.745, "fa_per_hour": 4.0}
+    host = HOST | {"all_int8": int8 | {"agreement": 0.99}}
+    float_ = {"words": {"accuracy": 0.5}, "near_misses": {"false_accept_rate": 0.09}, "stream": STREAM}
+    rows = [
+        (name, value.replace(numbers.NBSP, ""), other.replace(numbers.NBSP, ""))
+        for name, value, other in numbers.all_int8_rows(BARE | float_ | {"targets": {"host": host}})
+    ]
+    assert rows[:3] == [
+        ("words", "48.6%", "50.0%"),
+        ("near misses", "10.0%", "9.0%"),
+        ("recall in streams", "74.5%", "75.0%"),
+    ]
+    assert [name for name, *_ in rows[3:]] == ["false accepts", "the same answer on"]
+    assert numbers.all_int8_rows(BARE) == []
+
+
 def test_none_is_not_zero():
     assert rate(0, 0.25) == "none in 15 min: below 12 an hour"
     assert rate(8.24, 0.5) == "8.2 an hour"
