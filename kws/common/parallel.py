@@ -40,7 +40,7 @@ def cluster() -> str | None:
 
 
 def map_blocks(
-    work: Callable[[Any], T], n: int, block: int = BLOCK, read: Callable[[range], Any] | None = None
+    work: Callable[[Any], T], n: int, block: int = BLOCK, *, read: Callable[[range], Any] | None = None
 ) -> Iterator[T]:
     """Yield work(indices) for consecutive blocks of 0..n-1, in order; work(read(indices)) with `read`.
 
@@ -49,10 +49,8 @@ def map_blocks(
     where the system kills a worker, or the cluster is lost.
     """
     if address := cluster():
-        from kws.common.cluster import on_cluster
-
         blocks = _blocks(n, block)
-        yield from on_cluster(address, work, map(read, blocks) if read else blocks, len(blocks))
+        yield from _on_cluster(address, work, map(read, blocks) if read else blocks, len(blocks))
     else:
         yield from map_here(partial(_read_and_work, work, read) if read else work, n, block)
 
@@ -81,6 +79,15 @@ def map_here(work: Callable[[range], T], n: int, block: int = BLOCK) -> Iterator
         raise UserError("a worker was killed, as when memory runs out; set KWS_WORKERS=1") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _on_cluster(address: str, work: Callable[[S], T], items: Iterable[S], total: int | None) -> Iterator[T]:
+    try:
+        from kws.common.cluster import on_cluster  # with Dask, which nothing else here needs
+    except ModuleNotFoundError as error:
+        todo = "run `uv sync --inexact --extra cluster`, or unset it"
+        raise UserError(f"KWS_CLUSTER: is set, but {error.name} is not installed; {todo}") from error
+    return on_cluster(address, work, items, total)
 
 
 def _blocks(n: int, block: int) -> list[range]:
@@ -119,9 +126,7 @@ def map_items(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
     On the cluster, as `map_blocks` does, or else in threads: for work that is done outside of Python.
     """
     if address := cluster():
-        from kws.common.cluster import on_cluster
-
-        yield from on_cluster(address, work, items)
+        yield from _on_cluster(address, work, items, None)
         return
     n = workers()
     with ThreadPoolExecutor(n) as pool:

@@ -87,7 +87,8 @@ def tally(streams: list[Heard], keywords: list[str], rules: Rules, window_s: flo
     words = [[sum(s.label == k for s in stream.spoken) for k in keywords] for stream in streams]
     near_misses = [sum(s.label not in keywords for s in stream.spoken) for stream in streams]
     hours = np.array([stream.seconds for stream in streams]) / 3600
-    return Tally(*counts.swapaxes(0, 1), np.array(words), np.array(near_misses), hours)
+    hits, false_accepts, near_accepts = counts.swapaxes(0, 1)
+    return Tally(hits, false_accepts, near_accepts, np.array(words), np.array(near_misses), hours)
 
 
 def _counts(keywords: list[str], rules: Rules, window_s: float, on: Scores, stream: Heard) -> Counts:

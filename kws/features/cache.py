@@ -26,12 +26,8 @@ def cache_features(clips: Path, out: Path, front_end: FrontEnd) -> None:
         raise UserError(f"{clips}: clips of {samples} samples, {wanted}")
     shape = (n, front_end.n_frames, front_end.n_mels)
     with replacing(out) as part:
-        write_array(
-            part,
-            shape,
-            front_end.dtype,
-            map_blocks(partial(_block, front_end), n, read=partial(_rows, clips)),
-        )
+        blocks = map_blocks(partial(_block, front_end), n, read=partial(_rows, clips))
+        write_array(part, shape, front_end.dtype, blocks)
 
 
 def _rows(clips: Path, indices: range) -> Pcm:
