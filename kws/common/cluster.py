@@ -6,13 +6,14 @@ on is sent: workers need this code and its libraries, and no file of this machin
 
 import hashlib
 import logging
+import sys
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count, islice, takewhile
 from pathlib import Path
@@ -25,7 +26,7 @@ import cloudpickle
 import dask
 from distributed import Client, Future, KilledWorker, wait
 from distributed.comm.core import CommClosedError
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from kws.common.errors import UserError
@@ -64,11 +65,11 @@ def on_cluster(
         known = client.submit(cloudpickle.loads, cloudpickle.dumps(work), key=f"{name}-work")
         workers = _Workers(client)
         while True:
-            bar.set_postfix(workers=workers.count(), refresh=False)
-            wanted = max(LEAST, AHEAD * workers.count()) - len(waiting)
-            if new := list(islice(left, wanted)):
+            most = max(LEAST, AHEAD * workers.count())
+            if len(waiting) <= most / 2 and (new := list(islice(left, most - len(waiting)))):  # many at once
                 keys = [(name, number) for number in islice(numbers, len(new))]
                 waiting += client.map(_do, new, work=known, versions=_versions(), key=keys, pure=False)
+                bar.set_postfix(workers=workers.count(), refresh=False)
             if not waiting:
                 return
             _wait(waiting[0], workers)
@@ -160,8 +161,14 @@ def _compare(who: str, expected: dict[str, str], found: dict[str, str]) -> None:
 def _do(item: S, work: Callable[[S], T], versions: dict[str, str]) -> T:
     """Work on an item in a worker, alone and with one thread, as it is done without a cluster."""
     _compare("a worker", versions, _versions())
-    with _one, threadpool_limits(1):
+    with _one, _libraries(len(sys.modules)).limit(limits=1):
         return work(item)
+
+
+@lru_cache(1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """Look which libraries have threads, again where modules have been loaded since: a look takes some ms."""
+    return ThreadpoolController()
 
 
 @cache
