@@ -6,6 +6,8 @@ same bytes. Then workers wait WAIT_S a block in place of computing, and answer w
 of less than the number of workers says that the stage, or here the machine that all share, is too slow.
 """
 
+import stages  # isort: skip  # first, for its environment: local workers are then copies of this process
+
 import argparse
 import json
 import os
@@ -92,6 +94,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=20_000)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64])
     asked = parser.parse_args()
+    assert stages, "imported for its environment"
     os.environ["KWS_WORKERS"] = f"{AT_ONCE}"
     augment = load_params(ROOT / "params.yaml").augment
     rirs = np.stack([simulate(augment.rooms, index, 1, RATE) for index in range(16)])
