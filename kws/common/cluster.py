@@ -111,7 +111,8 @@ def _wait(future: "Future[Any]", workers: _Workers) -> None:
 @contextmanager
 def _connected(address: str) -> Iterator[Client]:
     """Yield a client whose troubles are one line; Dask's own log, which would say them at length, is off."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+    for logger in filter(lambda name: name.startswith("distributed"), logging.root.manager.loggerDict):
+        logging.getLogger(logger).setLevel(logging.CRITICAL + 1)
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"})  # for `work`, sent once
     again = "see that its scheduler runs, and run it again"
     try:

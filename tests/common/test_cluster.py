@@ -1,6 +1,7 @@
 """A Dask cluster, started as people start one, gives what one process gives, whatever happens to it."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -226,6 +227,7 @@ def test_a_cluster_that_is_lost_is_one_line_and_leaves_nothing(start, recipe, tm
         make_clips(tmp_path / "made/clips", recipe)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "made").iterdir()) == []
+    assert not logging.getLogger("distributed.client").isEnabledFor(logging.CRITICAL)
 
 
 def test_what_kills_every_worker_is_one_line(start):
