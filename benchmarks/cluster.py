@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64])
     asked = parser.parse_args()
     assert stages, "imported for its environment"
+    os.environ["MALLOC_TRIM_THRESHOLD_"] = "268435456"  # of workers, as docs/scale.md advises
     os.environ["KWS_WORKERS"] = f"{AT_ONCE}"
     augment = load_params(ROOT / "params.yaml").augment
     rirs = np.stack([simulate(augment.rooms, index, 1, RATE) for index in range(16)])

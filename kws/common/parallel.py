@@ -19,7 +19,8 @@ from kws.common.errors import UserError
 S = TypeVar("S")
 T = TypeVar("T")
 
-BLOCK = 32
+BLOCK, FAR = 32, 128
+"""Items in a block, here and on a cluster, where each block costs some ms."""
 WORTH_STARTING = 4
 """Blocks that a worker must have to do where it is a new interpreter, which imports all that it needs."""
 AHEAD = 2
@@ -40,7 +41,11 @@ def cluster() -> str | None:
 
 
 def map_blocks(
-    work: Callable[[Any], T], n: int, block: int = BLOCK, *, read: Callable[[range], Any] | None = None
+    work: Callable[[Any], T],
+    n: int,
+    block: int | None = None,
+    *,
+    read: Callable[[range], Any] | None = None,
 ) -> Iterator[T]:
     """Yield work(indices) for consecutive blocks of 0..n-1, in order; work(read(indices)) with `read`.
 
@@ -49,10 +54,10 @@ def map_blocks(
     where the system kills a worker, or the cluster is lost.
     """
     if address := cluster():
-        blocks = _blocks(n, block)
+        blocks = _blocks(n, block or FAR)
         yield from _on_cluster(address, work, map(read, blocks) if read else blocks, len(blocks))
     else:
-        yield from map_here(partial(_read_and_work, work, read) if read else work, n, block)
+        yield from map_here(partial(_read_and_work, work, read) if read else work, n, block or BLOCK)
 
 
 def map_here(work: Callable[[range], T], n: int, block: int = BLOCK) -> Iterator[T]:
