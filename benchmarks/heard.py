@@ -29,7 +29,7 @@ from kws.augment.render import render_block
 from kws.augment.rooms import simulate
 from kws.augment.sources import Sources, empty_bank, read_bank, read_words
 from kws.augment.splits import split_of
-from kws.common.parallel import in_threads
+from kws.common.parallel import map_items
 from kws.common.types import Audio, Directions
 from kws.evaluation.build import Voice, build_stream, place_name, read_backgrounds
 from kws.evaluation.halves import encoder_of
@@ -181,7 +181,7 @@ class Bench:
         front_end, ear = self.params.features, self.ear
         stream = FeatureStream(front_end, self.params.detector.hop_ms)
         blocks = (stream.push(audio[i : i + 10 * RATE]) for i in range(0, len(audio), 10 * RATE))
-        return np.concatenate(list(in_threads(ear.logits, blocks)))
+        return np.concatenate(list(map_items(ear.logits, blocks)))
 
     def hear_clips(self, clips: NDArray[np.int16]) -> Directions:
         front_end, ear = self.params.features, self.ear
@@ -190,7 +190,7 @@ class Bench:
             part = clips[start : start + BLOCK]
             return ear.logits(np.stack([features(to_float(clip), front_end)[None] for clip in part]))
 
-        return np.concatenate(list(in_threads(block, range(0, len(clips), BLOCK))))
+        return np.concatenate(list(map_items(block, range(0, len(clips), BLOCK))))
 
     def clips(
         self, key: str, label: str, n: int, kinds: dict[Any, float], sources: Callable[[], Sources]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.common.parallel import map_blocks
+from kws.common.parallel import map_here
 from kws.common.types import Audio
 from kws.recordings.audio import read_audio
 from pretrain.speak import write, write_speech
@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
             if may_be_heard(row["language"], row["word"]):
                 files[row["file"]].append(row)
     names = sorted(files)
-    blocks = map_blocks(partial(read, folder, [files[name] for name in names]), len(names), block=1)
+    blocks = map_here(partial(read, folder, [files[name] for name in names]), len(names), block=1)
     spoken: list[Spoken] = []
     for name, (words, speech) in zip(names, blocks, strict=True):
         spoken += words

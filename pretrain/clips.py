@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from kws.augment.recipe import Recipe
 from kws.augment.render import render_block
 from kws.augment.sources import Sources, empty_bank, read_bank
-from kws.common.parallel import map_blocks
+from kws.common.parallel import map_here
 from kws.common.types import Features
 from kws.features.logmel import FrontEnd, features
 from kws.params.whole import load_params
@@ -47,7 +47,7 @@ def main() -> None:
     recipe = Recipe(
         "pretrain", "word", COUNT, {"keyword": 1}, SEED, augment, rate, params.features.clip_samples, sources
     )
-    made = list(map_blocks(partial(block, recipe, params.features), COUNT))
+    made = list(map_here(partial(block, recipe, params.features), COUNT))
     drawn = [row for rows, _ in made for row in rows]
     taught = {name: np.load(TAUGHT / f"{name}.npy", allow_pickle=False) for name in BANKS}
     CLIPS.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kws.common.parallel import map_blocks
+from kws.common.parallel import map_here
 from kws.common.types import Audio, Pcm
 from kws.recordings.audio import to_int16
 from pretrain.voices import RATE, Spoken, speak
@@ -27,7 +27,7 @@ PIECE = 5 * RATE
 
 def main(name: str) -> None:
     """Speak all words in turn, again and again."""
-    spoken = [item for block in map_blocks(partial(speak, name), COUNT[name]) for item in block]
+    spoken = [item for block in map_here(partial(speak, name), COUNT[name]) for item in block]
     write(f"{name}_words", spoken)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kws.common.files import replacing
-from kws.common.parallel import map_blocks
+from kws.common.parallel import map_here
 from kws.common.types import Audio, Directions
 from kws.features.logmel import FrontEnd, features
 from kws.models.encoder import EMBEDDING
@@ -64,7 +64,7 @@ def answers(name: str, teacher: str, ask: Callable[[list[Audio]], Directions]) -
     path = TAUGHT / teacher / f"{name}.npy"
     if not path.exists():
         said = words_of(read_spoken(name)[0])
-        heard = np.concatenate(list(map_blocks(partial(_block, ask, said), len(said))))
+        heard = np.concatenate(list(map_here(partial(_block, ask, said), len(said))))
         with replacing(path) as written:
             np.save(written, heard.astype(np.float16))
     found: Directions = np.load(path, allow_pickle=False)

@@ -11,6 +11,9 @@ from kws.params.sections import Rooms
 
 DRAWING = {"augment": "rirs", "stream": "streams"}
 """Random numbers by section, so that no room of training is heard in an evaluation."""
+THREADS = 2
+"""Of pyroomacoustics, which else takes one a core: each adds up its share of a room's reflections, so another
+number of them gives other last bits."""
 WALL_M = 0.5
 """Least distance of talker and microphone from the walls, and from each other."""
 
@@ -37,6 +40,7 @@ def simulate(rooms: Rooms, index: int, seed: int, rate: int, section: str = "aug
         raise UserError(
             f"{section}.rooms: no room of size_m can have rt60_s; allow smaller rooms or longer times"
         )
+    pra.constants.set("num_threads", THREADS)
     room = pra.ShoeBox(size, fs=rate, materials=pra.Material(absorption), max_order=order)
     room.add_source(talker)
     room.add_microphone(microphone)

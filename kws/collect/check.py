@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from kws.collect.folders import Folders, wrong_names
 from kws.common.errors import UserError
-from kws.common.parallel import map_blocks
+from kws.common.parallel import map_here
 from kws.evaluation.streams import LABELS
 from kws.recordings.audio import audio_files, is_copy, some
 from kws.recordings.names import folders_of, of_voice, unmatched, unmatched_folders
@@ -132,7 +132,7 @@ def _judged(files: list[tuple[str, Path, Path, bool]], rate: int, clip_s: float)
     paths = [path for _, path, _, _ in files]
     with tqdm(total=len(paths), unit=" recordings", leave=False, disable=None) as bar:
         verdicts = []
-        for some_ in map_blocks(partial(_judge_some, paths, rate, clip_s), len(paths), BLOCK):
+        for some_ in map_here(partial(_judge_some, paths, rate, clip_s), len(paths), BLOCK):
             verdicts += some_
             bar.update(len(some_))
     return [

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from kws.augment.channel import add_floor, set_level
 from kws.augment.noise import add_noise, coloured, power
 from kws.augment.placement import fade_edges
 from kws.augment.room import reverberate
+from kws.augment.rooms import simulate
 from kws.common.seeding import rng
 from kws.common.types import Audio
-from kws.evaluation.streams import Spoken
+from kws.evaluation.streams import BACKGROUND, Spoken
 from kws.evaluation.voices import by_voice, words_by_voice
 from kws.params.sections import StreamConfig
 from kws.recordings.audio import audio_files, read_audio, read_recording
@@ -103,6 +105,45 @@ def build_stream(
         noise = _background(backgrounds, len(speech), rate, random)
         speech = _mix(speech, noise, snr, active)
     return add_floor(speech, 0, FLOOR_DBFS, int(random.integers(2**31))), spoken
+
+
+@dataclass(frozen=True)
+class Studio:
+    """All that streams are made of."""
+
+    voices: dict[str, Voice]
+    backgrounds: dict[str, Audio]
+    config: StreamConfig
+    rate: int
+    background_label: str
+
+    @property
+    def streams(self) -> list[tuple[str, int | None]]:
+        """Every stream: a voice and a condition, or a background without one."""
+        spoken = product(islice(self.voices, self.config.voices), range(len(self.config.snr_db)))
+        return [*spoken, *((name, None) for name in self.backgrounds)]
+
+    def build(self, indices: range) -> list[tuple[str, Audio, list[Spoken]]]:
+        """Return file, float32 [samples] and what is said of some of the streams."""
+        return [self._stream(*self.streams[index]) for index in indices]
+
+    def _stream(self, name: str, condition: int | None) -> tuple[str, Audio, list[Spoken]]:
+        if condition is None:
+            return f"{name}/{BACKGROUND}", build_background(name, self.backgrounds[name], self.config), []
+        audio, spoken = build_stream(
+            name,
+            self.voices[name],
+            condition,
+            self.backgrounds,
+            self._rir,
+            self.config,
+            self.rate,
+            self.background_label,
+        )
+        return f"{name}/{place_name(self.config.snr_db[condition])}.flac", audio, spoken
+
+    def _rir(self, index: int) -> Audio:
+        return simulate(self.config.rooms, index, self.config.seed, self.rate, "stream")
 
 
 def build_background(name: str, audio: Audio, config: StreamConfig) -> Audio:

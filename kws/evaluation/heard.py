@@ -6,17 +6,20 @@ compared with its head. Sets are `words`, `near_misses` and `stream_<n>`; `strea
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kws.common.arrays import check_numbers, map_array, write_array
 from kws.common.errors import UserError
 from kws.common.files import read_table, write_table
-from kws.common.parallel import in_threads
+from kws.common.parallel import map_items
 from kws.common.seeding import rng
 from kws.common.types import Directions, Features, Indices, Logits
-from kws.evaluation.scoring import in_blocks
+from kws.evaluation.scoring import pieces
 from kws.evaluation.streams import Stream
 from kws.features.logmel import FrontEnd
 from kws.features.streaming import FeatureStream, n_windows
@@ -25,8 +28,8 @@ from kws.runtime.inference import Classifier, softmax
 from kws.runtime.scoring import probabilities
 
 WORDS, NEAR_MISSES, TABLE, DRAWN = "words.npy", "near_misses.npy", "streams.csv", "_drawn.npy"
-BLOCK = 64
-"""Windows that one thread hears before it takes others."""
+BLOCK, PART = 64, 4096
+"""Windows that an encoder, and a head, hears before others are taken."""
 EACH = 100
 """One window of so many is drawn."""
 AGREE = 1e-5
@@ -38,7 +41,8 @@ Drawn = tuple[Features, Directions]
 
 def hear_clips(out: Path, encoder: Classifier, features: Features, seed: int) -> None:
     """Write what the clips of a set, float32 [n, 1, frames, n_mels], sound like."""
-    _write(out, encoder, np.split(features, range(BLOCK, len(features), BLOCK)), len(features), seed)
+    blocks = ((slice(at, at + BLOCK), features[at : at + BLOCK]) for at in range(0, len(features), BLOCK))
+    _write(out, encoder, len(features), seed, None, blocks)
 
 
 def hear_streams(
@@ -48,10 +52,9 @@ def hear_streams(
     rows = []
     for index, stream in enumerate(streams):
         audio = read_audio(stream.path, front_end.sample_rate)
-        features = FeatureStream(front_end, hop_ms)
         n = n_windows(len(audio), front_end, hop_ms)
-        blocks = map(features.push, in_blocks(audio, front_end.sample_rate))
-        _write(_stream(folder, index), encoder, blocks, n, seed)
+        parts = ((windows, audio[samples]) for windows, samples in pieces(len(audio), front_end, hop_ms))
+        _write(_stream(folder, index), encoder, n, seed, (front_end, hop_ms), parts)
         rows.append({"stream": stream.name, "seconds": len(audio) / front_end.sample_rate})
     write_table(folder / TABLE, ["stream", "seconds"], rows)
 
@@ -127,21 +130,36 @@ def _stream(folder: Path, index: int) -> Path:
 
 def _probabilities(head: Classifier, path: Path) -> Logits:
     own = directions(path, head)
-    parts = [probabilities(head, own[start : start + BLOCK]) for start in range(0, len(own), BLOCK)]
-    return np.concatenate(parts) if parts else np.zeros((0, head.n_labels), np.float32)
+    parts = (own[start : start + PART] for start in range(0, len(own), PART))
+    none = np.zeros((0, head.n_labels), np.float32)
+    return np.concatenate([none, *map_items(partial(probabilities, head), parts)])
 
 
-def _write(out: Path, encoder: Classifier, blocks: Iterable[Features], n: int, seed: int) -> None:
-    """Write the directions of n windows, and the features of those that are drawn."""
+def _hear(
+    encoder: Classifier, windows: tuple[FrontEnd, float] | None, block: tuple[NDArray[Any], Indices]
+) -> tuple[Directions, Features]:
+    """Return what a block sounds like, features or audio of `windows`, and the features that are drawn."""
+    heard, chosen = block
+    features = FeatureStream(*windows).push(heard) if windows else heard
+    return encoder.logits(features), features[chosen]
+
+
+def _write(
+    out: Path,
+    encoder: Classifier,
+    n: int,
+    seed: int,
+    windows: tuple[FrontEnd, float] | None,
+    blocks: Iterable[tuple[slice, NDArray[Any]]],
+) -> None:
+    """Write the directions of n windows, which come in blocks, and the features of those that are drawn."""
     chosen, kept = drawn(n, seed, out.stem), [np.empty((0, 1, 0, 0), np.float32)]
+    inside = ((block, chosen[(at.start <= chosen) & (chosen < at.stop)] - at.start) for at, block in blocks)
 
-    def passing() -> Iterator[Features]:
-        first = 0
-        for block in blocks:
-            inside = chosen[(first <= chosen) & (chosen < first + len(block))]
-            kept.append(block[inside - first])
-            first += len(block)
-            yield block
+    def directions() -> Iterator[Directions]:
+        for heard, features in map_items(partial(_hear, encoder, windows), inside):
+            kept.append(features)
+            yield heard
 
-    write_array(out, (n, encoder.n_labels), np.float32, in_threads(encoder.logits, passing()))
+    write_array(out, (n, encoder.n_labels), np.float32, directions())
     write_array(out.with_name(out.stem + DRAWN), (len(chosen), *kept[-1].shape[1:]), np.float32, kept)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kws.common.parallel import map_items
 from kws.detector import Rules, Scores, Trigger
 from kws.evaluation.matching import FALSE_ACCEPT, HIT, NEAR_MISS, match
 from kws.evaluation.streams import Spoken
@@ -80,18 +82,24 @@ class Tally:
 
 def tally(streams: list[Heard], keywords: list[str], rules: Rules, window_s: float, on: Scores) -> Tally:
     """Run the detector over streams with thresholds `on`, [rows, keywords], and count what fires."""
-    shape = (len(streams), *on.shape)
-    hits, false_accepts, near_accepts = (np.zeros(shape, np.int64) for _ in range(3))
-    for index, stream in enumerate(streams):
-        fired = Trigger(rules, on).push(stream.averages)
-        found = match(fired, fired.ends(rules, window_s), stream.spoken, keywords)
-        for counts, outcome in ((hits, HIT), (false_accepts, FALSE_ACCEPT), (near_accepts, NEAR_MISS)):
-            which = found.outcome == outcome
-            np.add.at(counts[index], (fired.row[which], fired.keyword[which]), 1)
+    work = partial(_counts, keywords, rules, window_s, on)
+    counts = np.array(list(map_items(work, streams)), np.int64).reshape(-1, 3, *on.shape)
     words = [[sum(s.label == k for s in stream.spoken) for k in keywords] for stream in streams]
     near_misses = [sum(s.label not in keywords for s in stream.spoken) for stream in streams]
     hours = np.array([stream.seconds for stream in streams]) / 3600
+    hits, false_accepts, near_accepts = counts.swapaxes(0, 1)
     return Tally(hits, false_accepts, near_accepts, np.array(words), np.array(near_misses), hours)
+
+
+def _counts(keywords: list[str], rules: Rules, window_s: float, on: Scores, stream: Heard) -> Counts:
+    """Return hits, false accepts and accepted near misses of a stream, [3, rows, keywords]."""
+    fired = Trigger(rules, on).push(stream.averages)
+    found = match(fired, fired.ends(rules, window_s), stream.spoken, keywords)
+    counts = np.zeros((3, *on.shape), np.int64)
+    for count, outcome in zip(counts, (HIT, FALSE_ACCEPT, NEAR_MISS), strict=True):
+        which = found.outcome == outcome
+        np.add.at(count, (fired.row[which], fired.keyword[which]), 1)
+    return counts
 
 
 def uniform(thresholds: Scores, keywords: list[str]) -> Scores:

@@ -10,7 +10,7 @@ from kws.common.arrays import map_array, write_array
 from kws.common.errors import UserError
 from kws.common.files import replacing
 from kws.common.parallel import map_blocks
-from kws.common.types import Features
+from kws.common.types import Features, Pcm
 from kws.features.logmel import FrontEnd, features
 from kws.recordings.audio import to_float
 
@@ -26,11 +26,15 @@ def cache_features(clips: Path, out: Path, front_end: FrontEnd) -> None:
         raise UserError(f"{clips}: clips of {samples} samples, {wanted}")
     shape = (n, front_end.n_frames, front_end.n_mels)
     with replacing(out) as part:
-        write_array(part, shape, front_end.dtype, map_blocks(partial(_block, clips, front_end), n))
+        blocks = map_blocks(partial(_block, front_end), n, read=partial(_rows, clips))
+        write_array(part, shape, front_end.dtype, blocks)
 
 
-def _block(clips: Path, front_end: FrontEnd, indices: range) -> Features:
-    audio = map_array(clips, np.int16, 2)[indices.start : indices.stop]
+def _rows(clips: Path, indices: range) -> Pcm:
+    return np.array(map_array(clips, np.int16, 2)[indices.start : indices.stop])
+
+
+def _block(front_end: FrontEnd, audio: Pcm) -> Features:
     with threadpool_limits(1):
         heard = [features(to_float(clip), front_end) for clip in audio]
     return np.stack(heard).astype(front_end.dtype)

@@ -19,8 +19,12 @@ Bands = NDArray[np.float64]
 
 def n_windows(samples: int, front_end: FrontEnd, hop_ms: float) -> int:
     """Return how many windows, `hop_ms` apart, a stream of so many samples has."""
-    hop = round(hop_ms / front_end.hop_ms) * front_end.hop
-    return max(0, 1 + (samples - front_end.clip_samples) // hop)
+    return max(0, 1 + (samples - front_end.clip_samples) // hop_samples(front_end, hop_ms))
+
+
+def hop_samples(front_end: FrontEnd, hop_ms: float) -> int:
+    """Return the samples from one window to the next."""
+    return round(hop_ms / front_end.hop_ms) * front_end.hop
 
 
 class FeatureStream:

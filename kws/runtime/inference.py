@@ -41,8 +41,14 @@ class Classifier:
     def __init__(self, model: Path | bytes | Session, threads: int = 1) -> None:
         """Take an ONNX model, from a file or from its bytes, or a model that is loaded already."""
         self.session = cpu_session(model, threads) if isinstance(model, Path | bytes) else model
+        self._made_of = model, threads
         self.input: str = self.session.get_inputs()[0].name
         self.n_labels: int = self.session.get_outputs()[0].shape[1]
+
+    def __reduce__(self) -> tuple[type["Classifier"], tuple[Any, ...]]:
+        """Travel to another machine as the model's bytes, to be loaded there."""
+        model, threads = self._made_of
+        return Classifier, (model.read_bytes() if isinstance(model, Path) else model, threads)
 
     def logits(self, features: Features) -> Logits:
         """Return logits float32 [n, labels] of features float32 [n, 1, frames, n_mels], one by one."""

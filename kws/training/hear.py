@@ -6,13 +6,13 @@ import numpy as np
 
 from kws.common.arrays import map_array, write_array
 from kws.common.errors import UserError
-from kws.common.parallel import in_threads
-from kws.common.types import Directions
+from kws.common.parallel import map_items
+from kws.common.types import Features
 from kws.features.logmel import FrontEnd
 from kws.runtime.inference import Classifier
 
 BATCH = 64
-"""Clips that a thread hears before it takes others."""
+"""Clips that are heard before others are taken."""
 
 
 def hear_shard(encoder: Classifier, features: Path, out: Path, front_end: FrontEnd) -> None:
@@ -27,8 +27,10 @@ def hear_shard(encoder: Classifier, features: Path, out: Path, front_end: FrontE
         wanted = f"{front_end.n_frames} and {front_end.n_mels}"
         raise UserError(f"{features}: holds {found}, expected {wanted}; remove it and run `dvc repro`")
 
-    def batch(start: int) -> Directions:
-        shard = map_array(features, front_end.dtype, 3)  # anew: pages read stay until it is closed
-        return encoder.logits(shard[start : start + BATCH, None])
+    batches = (_batch(features, front_end, start) for start in range(0, n, BATCH))
+    write_array(out, (n, encoder.n_labels), np.float32, map_items(encoder.logits, batches))
 
-    write_array(out, (n, encoder.n_labels), np.float32, in_threads(batch, range(0, n, BATCH)))
+
+def _batch(features: Path, front_end: FrontEnd, start: int) -> Features:
+    shard = map_array(features, front_end.dtype, 3)  # anew: pages read stay until it is closed
+    return np.array(shard[start : start + BATCH, None])

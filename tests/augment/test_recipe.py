@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pyroomacoustics as pra
 import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
@@ -357,6 +358,14 @@ def test_the_seed_recipe_uses_none_of_the_newer_transforms(seed):
             assert 0.9 <= row.duration <= 1.1
             assert len(row.noise) <= 1
             assert "coloured" not in row.noise
+
+
+def test_rooms_do_not_depend_on_the_number_of_cores(wide):
+    rooms = wide[0].augment.rooms
+    expected = simulate(rooms, 0, 1, RATE)
+    for cores in (1, 3, 64):
+        pra.constants.set("num_threads", cores)
+        assert np.array_equal(simulate(rooms, 0, 1, RATE), expected)
 
 
 @pytest.mark.parametrize("workers", ["1", "2", "4"])

@@ -13,6 +13,7 @@ from kws.common.errors import UserError
 from kws.evaluation import heard
 from kws.evaluation.answers import of_head, of_model
 from kws.evaluation.halves import encoder_of, head_of
+from kws.evaluation.scoring import score_streams
 from kws.evaluation.streams import Stream
 from kws.models.encoder import EMBEDDING
 from kws.runtime.inference import Classifier
@@ -67,6 +68,19 @@ def test_a_head_answers_as_the_whole_model_to_the_bit(folder, model, streams, cl
     assert [scores.shape[0] for _, scores in whole.streams] == [114, 0]
     for (seconds, scores), (expected_s, expected) in zip(by_head.streams, whole.streams, strict=True):
         assert seconds == expected_s
+        assert np.array_equal(scores, expected)
+
+
+@pytest.mark.parametrize("piece_s", [0.05, 1, 2.5])
+def test_pieces_of_a_stream_give_what_the_whole_gives(
+    model, streams, front_end, tmp_path, monkeypatch, piece_s
+):
+    onnx.save(model, tmp_path / "kws.onnx")
+    whole = score_streams(tmp_path / "kws.onnx", streams, front_end, HOP_MS)
+    monkeypatch.setattr("kws.evaluation.scoring.PIECE_S", piece_s)
+    for (_, scores), (_, expected) in zip(
+        score_streams(tmp_path / "kws.onnx", streams, front_end, HOP_MS), whole, strict=True
+    ):
         assert np.array_equal(scores, expected)
 
 
