@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -103,6 +104,8 @@ def test_every_command_is_one_that_works_with_and_without_uv(command, tmp_path):
             parse_kws(words)
         case "dvc":
             parse_dvc(words, tmp_path)
+        case "dask":
+            import_module(f"distributed.cli.dask_{words[0]}").main.make_context("dask", words[1:])
         case "make":
             subprocess.run(["make", "-n", *words], cwd=ROOT, check=True, capture_output=True)
         case "python":
