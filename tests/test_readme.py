@@ -27,7 +27,8 @@ from kws.params.compose import compose
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "data/README.md"]
 OURS = ("dvc", "kws", "make", "python", "pytest", "uv")
-FOREIGN = {"apt", "arecord", "docker", "export", "git", "python3", "jq", "socat", "scp", "source"}
+FOREIGN = {"apt", "arecord", "cluster/share.sh", "docker", "env", "export", "git", "python3", "jq", "sbatch"}
+FOREIGN |= {"sky", "socat", "scp", "source", "ssh"}
 """Programs in the docs' shell blocks that the set-up need not bring."""
 INLINE = re.compile(rf"`((?:{'|'.join(OURS)}|source)\s[^`]*|pytest|-S\s[^`]*)`")
 SHELL = re.compile(r"^ *```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)

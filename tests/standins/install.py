@@ -96,6 +96,7 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
 SetEnv PATH={standins.bin}:/usr/bin:/bin TMPDIR={temporary} KWS_STANDIN_STATE={standins.state} {library}
 """)
     config = folder / "ssh_config"
