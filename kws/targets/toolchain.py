@@ -85,6 +85,8 @@ class Toolchain:
             "--security-opt=no-new-privileges",
             *user,
             *("--env", f"HOME={ROOT}/out/tmp", "--env", f"TMPDIR={ROOT}/out/tmp"),
+            # a uid without a passwd entry has no name: Python's getpass and torch ask these two first
+            *("--env", "USER=kws", "--env", "LOGNAME=kws"),
             *("--mount", _mount(job / "in", f"{ROOT}/in", read_only=True)),
             *("--mount", _mount(job / "out", f"{ROOT}/out", read_only=False)),
             *("--workdir", f"{ROOT}/out"),

@@ -132,6 +132,7 @@ def test_the_container_has_no_network_the_callers_uid_and_two_folders(project, d
     stage("compile", "ax630c")
     (command,) = [c for c in docker.calls("docker") if c[0] == "run" and "build" in c]
     assert {"--network=none", "--pull=never", "--rm", "--init"} <= set(command)
+    assert {"USER=kws", "LOGNAME=kws"} <= set(command), "for images that ask who runs them"
     assert command[command.index("--user") + 1] == f"{os.getuid()}:{os.getgid()}"
     mounts = [value for flag, value in pairwise(command) if flag == "--mount"]
     job = project / "models/ax630c.partial/ax630c/job"
