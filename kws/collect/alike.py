@@ -24,6 +24,7 @@ def told(words: Mapping[str, Sequence[Audio]], front_end: FrontEnd, encoder: Pat
 
     Where the encoder hears other features, a line says that nobody compared them.
     """
+    words = {label: clips for label, clips in words.items() if clips}
     if len(words) < 2:
         return
     try:

@@ -280,6 +280,12 @@ def speakers() -> list[str]:
         return sorted({row["speaker"] for row in csv.DictReader(file) if row["set"] == "arabic"})
 
 
+def test_a_word_without_a_usable_recording_is_like_none(front_end, word, recwarn):
+    encoder = ROOT / "data/encoder/encoder.pt"
+    assert list(alike.told({"LUZ": [np.resize(word, RATE)], "SOL": []}, front_end, encoder)) == []
+    assert not recwarn.list
+
+
 def test_a_word_and_a_near_miss_of_it_are_alike_and_the_shipped_words_are_not(front_end):
     def clip(path: Path):
         found = judge(path, RATE, 1.0)
