@@ -130,7 +130,7 @@ def tiles(metrics: dict[str, Any]) -> list[Row]:
     if words := metrics.get("words"):
         found.append(_share("", words["accuracy"], words["interval"], "of single words recognised"))
     if latency := stream.get("latency_ms"):
-        found.append(Row("", _delay(latency["p50"]), "", "the end of a word is its event known, median"))
+        found.append(Row("", _delay(latency["p50"]), "", "from the end of a word to its event, median"))
     return found
 
 
@@ -160,7 +160,7 @@ def stream_rows(stream: dict[str, Any]) -> list[Row]:
         rows.append(_share("Similar words accepted", near["false_accept_rate"], near["interval"], meaning))
     if latency := stream.get("latency_ms"):
         latest = f"95{NBSP}% by {_delay(latency['p95'])}"
-        meaning = "the end of a word is its event known, median"
+        meaning = "from the end of a word to its event, median"
         rows.append(Row("Delay", _delay(latency["p50"]), latest, meaning))
     return rows
 
@@ -355,7 +355,7 @@ def _short_rate(per_hour: float, hours: float) -> str:
 
 
 def _delay(milliseconds: float) -> str:
-    return f"{abs(milliseconds):.0f}{NBSP}ms {'after' if milliseconds >= 0 else 'before'}"
+    return signed(f"{milliseconds:.0f}") + f"{NBSP}ms"
 
 
 def _snr(condition: str) -> float | None:
