@@ -38,7 +38,7 @@ EVENING_TAKE = 2
 TIMES = 4
 """How often each take is said in a recording, between different pieces of talk."""
 PAUSE_S = 0.6
-RECALLS = 0.5, 0.7, 0.9
+RECALLS = 0.9, 0.95, 0.98
 END = re.compile(r"_(\d+\.\d)s_")
 """In the name of a saved clip: when its window ended, in seconds."""
 Word = tuple[str, Audio]

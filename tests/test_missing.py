@@ -63,6 +63,7 @@ def trained(tmp_path_factory):
         shutil.copy(ROOT / "dvc.yaml", paths.PIPELINE)
         write_json(paths.ONNX_REPORT, {"params": 1, "macs": 1, "size_kb": 1.0, "max_abs_diff": 0.0})
         write_json(paths.benchmark("host"), HOST)
+        write_json(paths.ALL_INT8, {"tool": HOST["tool"]})
         paths.VEGA.write_text("", encoding="utf-8")
         curves = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
         write_table(paths.TRAINING, curves, [dict.fromkeys(curves, 1)])

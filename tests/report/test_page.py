@@ -504,6 +504,7 @@ def measured(params):
     write_json(paths.EVALUATION, same_source | {"words": words, "stream": found.summary})
     write_json(paths.ONNX_REPORT, MODEL)
     write_json(paths.benchmark("host"), HOST)
+    write_json(paths.ALL_INT8, {"tool": "a tool 1.0", "words": 0.9, "recall": 0.5, "fa_per_hour": 2.0})
     on = found.summary["threshold"]
     write_spec(
         paths.DETECTOR,
