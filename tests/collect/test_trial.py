@@ -34,11 +34,12 @@ def sounds(tmp_path_factory, word):
 
 
 @pytest.fixture
-def trying(tmp_path, sounds, front_end):
-    """Start `kws try` with a model of this detector, in a room with a faint noise."""
+def trying(tmp_path, sounds, front_end, request):
+    """Start `kws try` with a model of this detector, in a room with a faint noise, at a microphone's rate."""
+    rate, channels = getattr(request, "param", (48000, 1))
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     (tmp_path / "server").mkdir()
-    with pulse(tmp_path / "server") as server:
+    with pulse(tmp_path / "server", rate, channels) as server:
         server.play(sounds / "noise.wav")
 
         def start(spec, *options):
@@ -56,6 +57,7 @@ def say_all(terminal, server, sound, words):
     terminal.wait_for("now none of the words")
 
 
+@pytest.mark.parametrize("trying", [(16000, 2), (44100, 1)], indirect=True)
 def test_what_is_missed_is_counted_and_kept_to_measure_by(tmp_path, trying, sounds):
     terminal, server = trying(DEAF, "--speaker", "tom", "--save", "my/eval")
     with terminal:
