@@ -15,6 +15,9 @@ CALIB = Path("data/calib")
 ENCODER = Path("data/encoder/encoder.pt")
 """Weights that know words by many voices; no output of a stage, see pretrain/."""
 EAR = Path("models/encoder.onnx")
+HEARD_INT8 = Path("data/heard_int8")
+CALIBRATED, INPUTS = "calibration.npy", "inputs.npy"
+"""In data/heard_int8: what the clips of the calibration, and the board's inputs, sound like."""
 """The part of the encoder that hears, as a graph; empty for a network that starts from nothing."""
 HEARD = Path("data/heard")
 HEARD_EVAL = Path("data/heard_eval")

@@ -27,7 +27,7 @@ AFTER_FEATURES = {
 EACH = ("augment", "logmel", "hear")
 """The stages that each label has of its own."""
 AFTER_TRAINING = {"onnx", "evaluate", "compile@host", "benchmark@host", "all_int8", "report"}
-AFTER_FEATURES = {"train", "calib", *AFTER_TRAINING}
+AFTER_FEATURES = {"train", "calib", "hear_int8", *AFTER_TRAINING}
 LABELS = ["ACOPLAR", "CANCELAR", "CONTINUAR", "FONDO", "LEVANTADO", "PRINCIPAL", "REPETIR", "SALIR"]
 SMOKE = ("-S", "experiment=smoke")
 FEW_LABELS = ["FONDO", "REPETIR", "SALIR"]
