@@ -99,5 +99,9 @@ def _board(link: Link, target: Ax630c | Ax650n) -> Iterator[Check]:
     yield Check("chip", fits, (found.chip or "unknown") + ("" if fits else f", expected {wanted}"))
     engine = found.engine or "version unknown: the board's python3 finds no libax_engine.so"
     yield Check("engine", bool(found.engine), engine, needed=False)
+    if found.cmm_kb is not None:
+        held = f"; StackFlow runs ({found.services}): stop it while measuring, systemctl stop 'llm-*'"
+        free = f"{found.cmm_kb // 1024} MB free" + (held if found.services else "")
+        yield Check("NPU memory", not found.services, free, needed=False)
     enough = found.free_kb >= 50_000
     yield Check("board's disk", enough, f"{found.free_kb // 1024} MB free in {found.place}", needed=False)

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -169,6 +172,17 @@ def test_the_doctor_is_content_with_an_image_and_no_board(project, monkeypatch, 
     assert "docker has no image pulsar2:4.2" in str(report()["docker"])
 
 
+@contextmanager
+def stackflow():
+    """A program that bears the name of one of StackFlow's services."""
+    code = "open('/proc/self/comm', 'w').write('llm_sys'); print(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        process.stdout.readline()
+        yield
+        process.communicate(b"\n")
+
+
 @pytest.mark.skipif(SSHD is None, reason="needs OpenSSH's sshd")
 def test_the_doctor_visits_the_board(project, tmp_path, monkeypatch):
     install(project / "standins", "docker")
@@ -182,6 +196,10 @@ def test_the_doctor_visits_the_board(project, tmp_path, monkeypatch):
         checks = report()
         assert {"docker", "disk", "ssh", "board", "ax_run_model", "chip", "board's disk"} <= checks.keys()
         assert all(check.ok for check in checks.values() if check.needed)
+        assert checks["NPU memory"].says == "1002 MB free"
+        with stackflow():
+            says = report()["NPU memory"].says
+            assert says.startswith("1002 MB free; StackFlow runs (llm_sys): stop it while measuring")
         assert (
             str(report("ax650n")["chip"]) == "missing chip            AX630C_CHIP, expected AX650 or AX8850"
         )
