@@ -72,9 +72,19 @@ def parse(raw: bytes) -> Report:
     )
 
 
-def explain(report: Report) -> str | None:
-    """Return the usual cause of a run's errors, or None where none is known."""
+def explain(
+    report: Report, code: int = 0, *, loaded: bool = False, short_of_memory: bool = False
+) -> str | None:
+    """Return the usual cause of a failed run and what to do, or None where none is known.
+
+    `code` is its exit status. `loaded` says that the same model loaded there a moment ago, so it is for this
+    chip and engine. `short_of_memory` says that the NPU has less memory left than the model takes.
+    """
     said = " ".join(report.errors)
+    if any(phrase in said for phrase in _LOADING) and (short_of_memory or loaded):
+        return _MEMORY if short_of_memory else _AGAIN
+    if code in _CRASHED:
+        return _CRASH
     return next((cause for phrase, cause in _CAUSES.items() if phrase in said), None)
 
 
@@ -94,13 +104,33 @@ def _order(
     return "contradictory"
 
 
-_OTHER = "the model is for another chip, or for a newer runtime (engine 2.6.3sp loads models of Pulsar2 4.2)"
+_CRASHED = (139, -11)
+"""What a shell and Python make of SIGSEGV."""
+_OTHER = (
+    "the model is for another chip, or for a newer runtime (engine 2.6.3sp loads models of Pulsar2 4.2); "
+    "if it has loaded before, reboot the board"
+)
+_AGAIN = "users report that a model loads twice and then no more until the board is rebooted: reboot it"
+_CRASH = (
+    "the engine crashed; users report this of a model or a tool that is of another version than the board's "
+    "BSP: compile with the Pulsar2 that your BSP names, or renew the BSP"
+)
+_MEMORY = (
+    "the NPU's memory is short, mostly because StackFlow's services hold it; stop them while measuring: "
+    "systemctl stop 'llm-*'"
+)
+_LOADING = ("Get model type failed", "Loading model", "Create model")
 _CAUSES = {
-    "Get model type failed": f"{_OTHER}, or the disk is full",
+    "Memory allocation": _MEMORY,
+    "Get model type failed": f"the disk is full, or {_OTHER}",
     "Loading model": _OTHER,
     "Create model": _OTHER,
     "Run model in warmup": "16-bit models are known to fail on engine 2.6.3sp; use precision int8",
     "is not equal the specified": "the inputs have another shape than the model's; run `calib` again",
     "affinity cannot be set": "another program has switched the virtual NPU on; stop it, e.g. llm-sys",
 }
-"""Phrases of the tool's errors and what mostly causes them."""
+"""Phrases of the tool's errors and what mostly causes them; the first that is found counts.
+
+Sources: the tool's published source; threads AXERA-TECH/ax-llm#4 (third start) and AXERA-TECH/ax-samples#111
+(crash) on GitHub, the second of which names no cause; that another SDK crashes is from ax-pipeline#114.
+"""

@@ -14,7 +14,7 @@ from kws.board.ssh import Link, connect, find_link
 from kws.common.errors import UserError
 from kws.params.sections import Ax630c, Ax650n
 from kws.targets.axmodel import CHIPS, ENGINES, read_axmodel, too_new
-from kws.targets.toolchain import NATIVE, Toolchain, look_up
+from kws.targets.toolchain import NATIVE, Toolchain, look_up, runs_as_caller
 
 DISK_KB = 2_000_000
 """Free space that a build and its container may need here."""
@@ -77,7 +77,8 @@ def describe(path: Path) -> Iterator[str]:
 
 def _toolchain(image: str, environment: Mapping[str, str]) -> Iterator[Check]:
     named = environment.get("KWS_CONTAINER")
-    ways = {engine: look_up(engine, image) for engine in ([named] if named else ["docker", "podman", NATIVE])}
+    engines, as_caller = [named] if named else ["docker", "podman", NATIVE], runs_as_caller(environment)
+    ways = {engine: look_up(engine, image, as_caller) for engine in engines}
     works = next((way for way in ways.values() if isinstance(way, Toolchain)), None)
     for engine, way in ways.items():
         if isinstance(way, str):
@@ -87,6 +88,11 @@ def _toolchain(image: str, environment: Mapping[str, str]) -> Iterator[Check]:
             yield Check(engine, True, shutil.which("pulsar2") or "pulsar2")
         else:
             yield Check(engine, True, f"{image} is {way.image_id.removeprefix('sha256:')[:12]}")
+            if way is works:
+                wrong = way.try_folders(Path.cwd())
+                yield Check(
+                    "folders", wrong is None, wrong or f"{engine} reads and writes folders of a job here"
+                )
 
 
 def _board(link: Link, target: Ax630c | Ax650n) -> Iterator[Check]:
@@ -99,5 +105,9 @@ def _board(link: Link, target: Ax630c | Ax650n) -> Iterator[Check]:
     yield Check("chip", fits, (found.chip or "unknown") + ("" if fits else f", expected {wanted}"))
     engine = found.engine or "version unknown: the board's python3 finds no libax_engine.so"
     yield Check("engine", bool(found.engine), engine, needed=False)
+    if found.cmm_kb is not None:
+        held = f"; StackFlow runs ({found.services}): stop it while measuring, systemctl stop 'llm-*'"
+        free = f"{found.cmm_kb // 1024} MB free" + (held if found.services else "")
+        yield Check("NPU memory", not found.services, free, needed=False)
     enough = found.free_kb >= 50_000
     yield Check("board's disk", enough, f"{found.free_kb // 1024} MB free in {found.place}", needed=False)

@@ -41,6 +41,9 @@ echo "chip=$(cat /proc/ax_proc/chip_type 2>/dev/null | tr -d '\\000' | head -n 1
 echo "place=${{TMPDIR:-/tmp}}"
 echo "free_kb=$(df -Pk "${{TMPDIR:-/tmp}}" | awk 'NR==2 {{print $4}}')"
 echo "limit=$(command -v timeout)"
+echo "cmm_kb=$(cat /proc/ax_proc/mem_cmm_info 2>/dev/null |
+  sed -n 's/.*remain=\\([0-9]*\\)KB.*/\\1/p' | tail -n 1)"
+echo "services=$(cat /proc/[0-9]*/comm 2>/dev/null | grep '^llm[-_]' | sort -u | tr '\\n' ' ')"
 """
 
 
@@ -57,6 +60,10 @@ class Probe:
     """Its `timeout` program, with which nothing outlives a lost connection for long."""
     engine: str = ""
     """Version of the library that loads models."""
+    cmm_kb: int | None = None
+    """Free memory of the NPU, by the kernel module's own table; None where there is none."""
+    services: str = ""
+    """Programs of M5Stack's StackFlow that run, which may hold that memory."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,13 @@ def probe(session: Session) -> Probe:
     done = session.run(_PROBE, _SHORT_S)
     lines = [line.partition("=") for line in plain(done.out).split("\n")]
     said = {key: value.strip()[:200] for key, _, value in lines if value}
-    free = said.get("free_kb", "")
-    free_kb = int(free) if free.isascii() and free.isdigit() and len(free) < 16 else 0
+    free_kb, cmm_kb = (
+        int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+        for text in (said.get("free_kb", ""), said.get("cmm_kb", ""))
+    )
     tool, chip, place, limit = (said.get(key, "") for key in ("tool", "chip", "place", "limit"))
-    return Probe(tool, chip, place, free_kb, limit, said.get("engine", ""))
+    engine, services = said.get("engine", ""), said.get("services", "")
+    return Probe(tool, chip, place, free_kb or 0, limit, engine, cmm_kb, services)
 
 
 def check(found: Probe, target: Ax630c | Ax650n, needed_kb: int, source: str) -> None:
@@ -121,35 +131,39 @@ def measure(link: Link, axmodel: Path, inputs: Path, n_labels: int, target: Ax63
         try:
             script = f'{there}mkdir -p -m 700 "$d" && cd "$d" && tar -xf -'
             _expect(session.run(script, _SHORT_S, stdin=package), link, "cannot take the files")
-            return _measure(session, there, found, wanted, n_labels, target)
+            short = found.cmm_kb is not None and found.cmm_kb < axmodel.stat().st_size // 1024
+            return _measure(session, there, found, wanted, n_labels, target, short)
         finally:
             _clean(session, there, name)
 
 
 def _measure(
-    session: Session, there: str, found: Probe, wanted: list[str], n_labels: int, target: Ax630c | Ax650n
+    session: Session,
+    there: str,
+    found: Probe,
+    wanted: list[str],
+    n_labels: int,
+    target: Ax630c | Ax650n,
+    short_of_memory: bool,
 ) -> Measured:
     source = session.link.source
 
-    def call(arguments: str, timeout_s: float) -> Report:
+    def call(arguments: str, timeout_s: float, *, loaded: bool = False) -> Report:
         limit = f"{shlex.quote(found.limit)} {timeout_s:.0f} " if found.limit else ""
         tool = f"{limit}{shlex.quote(found.tool)} -m kws.axmodel {arguments} 2>&1"
         done = session.run(f'{there}cd "$d" && {tool}', timeout_s + 15)
         report = parse(done.out)
         if done.code or (report.errors and not report.found):
             said = report.errors[0] if report.errors else last_line(done.out)
-            advice = explain(report)
-            raise UserError(
-                f"{source}: ax_run_model {done.how()}: {said}"
-                + (f"; the usual cause: {advice}" if advice else "")
-            )
+            advice = explain(report, done.code, loaded=loaded, short_of_memory=short_of_memory)
+            raise UserError(f"{source}: ax_run_model {done.how()}: {said}" + _usual(advice))
         return report
 
     n = target.warmup + target.repeat
     latency = call(f"-w {target.warmup} -r {target.repeat}", _SHORT_S + _PER_CALL_S * n)
     _check_times(latency, source)
     many_s = _SHORT_S + _PER_INPUT_S * len(wanted)
-    listing = call("-i input -o output -l list.txt", many_s)
+    listing = call("-i input -o output -l list.txt", many_s, loaded=True)
     outputs = _fetch(session, there, wanted, n_labels)
     listed = len(outputs)
     if listed < len(wanted):
@@ -158,20 +172,32 @@ def _measure(
             f"({listing.skipped} skipped); running the others one by one",
             stacklevel=3,
         )
-        _one_by_one(session, there, found, [i for i in wanted if i not in outputs], many_s)
+        failed = _one_by_one(session, there, found, [i for i in wanted if i not in outputs], many_s)
         outputs = _fetch(session, there, wanted, n_labels)
+        if failed and len(outputs) < len(wanted):
+            cause = _usual(explain(parse(failed.out), failed.code, loaded=True))
+            raise UserError(
+                f"{source}: ax_run_model with a single input {failed.how()}: {last_line(failed.out)}{cause}"
+            )
     return Measured(latency, read_outputs(outputs, wanted, n_labels, source), found.chip, listed)
 
 
-def _one_by_one(session: Session, there: str, found: Probe, missing: list[str], timeout_s: float) -> None:
-    """Run a call for each input; what still fails shows as a missing output."""
-    tool = (
-        f"{shlex.quote(found.tool)} -m kws.axmodel -i input -o output -l one.txt >/dev/null 2>&1 </dev/null"
-    )
-    loop = f'for i in {" ".join(missing)}; do printf "%s\\n" "$i" > one.txt; {tool}; done; true'
-    _expect(
-        session.run(f'{there}cd "$d" && {{ {loop}; }}', timeout_s), session.link, "cannot run single inputs"
-    )
+def _one_by_one(
+    session: Session, there: str, found: Probe, missing: list[str], timeout_s: float
+) -> Finished | None:
+    """Run a call for each input; return how the first that failed did, and what it printed."""
+    tool = f"{shlex.quote(found.tool)} -m kws.axmodel -i input -o output -l one.txt >said 2>&1 </dev/null"
+    keep = "{ r=$?; [ -e failed ] || { tail -c 65536 said; echo; echo $r; } > failed; }"
+    loop = f'for i in {" ".join(missing)}; do printf "%s\\n" "$i" > one.txt; {tool} || {keep}; done'
+    script = f'{there}cd "$d" && rm -f failed && {{ {loop}; if [ -e failed ]; then cat failed; fi; }}'
+    done = session.run(script, timeout_s)
+    _expect(done, session.link, "cannot run single inputs")
+    said, _, code = done.out.rstrip().rpartition(b"\n")
+    return Finished(int(code), said, b"") if code.isdigit() else None
+
+
+def _usual(cause: str | None) -> str:
+    return f"; the usual cause: {cause}" if cause else ""
 
 
 def _check_times(report: Report, source: str) -> None:

@@ -5,17 +5,24 @@ import io
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from kws.common.errors import UserError
-from kws.common.programs import MIB, Finished, last_line, run
+from kws.common.programs import MIB, Finished, last_line, plain, run
 
 NATIVE = "native"
 ROOT = "/data"
 """Where a container sees the job's folder."""
+ENFORCE = Path("/sys/fs/selinux/enforce")
+_DENIED = {
+    True: "; with a Docker that runs without root set KWS_CONTAINER_USER=image",
+    False: "; unset KWS_CONTAINER_USER, so that it runs as you",
+}
+"""What to do about a container that may not use the folders, by whether it runs as the caller."""
 _LOG_LIMIT = 64 * MIB
 _ASK_S = 60.0
 
@@ -75,25 +82,72 @@ class Toolchain:
                 self._hand_back(job)
 
     def command(self, job: Path, name: str, arguments: list[str], entrypoint: str = "") -> list[str]:
-        """Return the container program's arguments; an `entrypoint` replaces the image's, run as its user."""
+        """Return the container program's arguments; an `entrypoint` replaces the image's.
+
+        Raises UserError where SELinux enforces and the job's path holds a colon.
+        """
         user: list[str] = []
-        if self.as_caller and not entrypoint and hasattr(os, "getuid"):
+        if self.as_caller and hasattr(os, "getuid"):
             keep = ["--userns=keep-id"] if _is_podman(self.engine) and os.getuid() else []
             user = [*keep, "--user", f"{os.getuid()}:{os.getgid()}"]
+            if os.getuid():
+                # a uid without a passwd entry has no name: Python's getpass and torch ask these two first;
+                # root and the image's own user have theirs
+                user += ["--env", "USER=kws", "--env", "LOGNAME=kws"]
         return [
             *(self.engine, "run", "--rm", "--init", "--pull=never", "--network=none", "--name", name),
             "--security-opt=no-new-privileges",
             *user,
             *("--env", f"HOME={ROOT}/out/tmp", "--env", f"TMPDIR={ROOT}/out/tmp"),
-            # a uid without a passwd entry has no name: Python's getpass and torch ask these two first
-            *("--env", "USER=kws", "--env", "LOGNAME=kws"),
-            *("--mount", _mount(job / "in", f"{ROOT}/in", read_only=True)),
-            *("--mount", _mount(job / "out", f"{ROOT}/out", read_only=False)),
+            *_mount(job / "in", f"{ROOT}/in", read_only=True),
+            *_mount(job / "out", f"{ROOT}/out", read_only=False),
             *("--workdir", f"{ROOT}/out"),
             *(("--entrypoint", entrypoint) if entrypoint else ()),
             self.image_id,
             *arguments,
         ]
+
+    def try_folders(self, place: Path) -> str | None:
+        """Return why a job's folders would not do in a container, or None.
+
+        A container copies a file from one to the other. The job lies below `place` and goes away.
+        """
+        try:
+            with tempfile.TemporaryDirectory(prefix="kws-doctor-", suffix=".partial", dir=place) as folder:
+                return self._try_folders(Path(folder))
+        except OSError as error:
+            return f"{place}: {error.strerror or error}; run this in a folder that you may write to"
+
+    def _try_folders(self, job: Path) -> str | None:
+        for part in ("in", "out/tmp"):
+            (job / part).mkdir(parents=True)
+        content, there = uuid4().hex, job / "out" / "copy"
+        (job / "in" / "file").write_text(content, encoding="ascii")
+        name = f"kws-{uuid4().hex}"
+        try:
+            copy = [f"{ROOT}/in/file", f"{ROOT}/out/copy"]
+            done = run(self.command(job, name, copy, entrypoint="cp"), _ASK_S)
+            if not done.ok:
+                denied = "permission denied" in plain(done.err).lower()
+                hint = _DENIED[self.as_caller] if denied else ""
+                return f"a container {done.how()}: {last_line(done.err or done.out)}{hint}"
+            if not self.as_caller:
+                self._hand_back(job)
+        except UserError as error:
+            return str(error)
+        finally:
+            run([self.engine, "rm", "--force", name], _ASK_S)
+        if not there.is_file() or there.read_text(encoding="ascii", errors="replace") != content:
+            return (
+                "a container wrote a file that is not here: its daemon sees another machine's folders "
+                "(see DOCKER_HOST and `docker context ls`), or does not share this one"
+            )
+        if hasattr(os, "getuid") and there.stat().st_uid != os.getuid():
+            return (
+                f"a container's files belong to user {there.stat().st_uid}, not to you; "
+                "set KWS_CONTAINER_USER=image, which hands them back"
+            )
+        return None
 
     def _hand_back(self, job: Path) -> None:
         if hasattr(os, "getuid"):
@@ -112,17 +166,23 @@ def find_toolchain(image: str, environment: Mapping[str, str] = os.environ) -> T
     KWS_CONTAINER is a container program or `native`. KWS_CONTAINER_USER=image runs the container as the
     image's own user. Raises UserError that says for each way what is missing.
     """
-    user = environment.get("KWS_CONTAINER_USER", "caller")
-    if user not in ("caller", "image"):
-        raise UserError(f"KWS_CONTAINER_USER: is {user!r}, expected caller or image")
+    as_caller = runs_as_caller(environment)
     named = environment.get("KWS_CONTAINER")
     missing = []
     for engine in [named] if named else ["docker", "podman", NATIVE]:
-        found = look_up(engine, image, as_caller=user == "caller")
+        found = look_up(engine, image, as_caller)
         if isinstance(found, Toolchain):
             return found
         missing.append(found)
     raise UserError("; ".join(missing))
+
+
+def runs_as_caller(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether a container runs as the calling user; raise UserError where that is set to neither."""
+    user = environment.get("KWS_CONTAINER_USER", "caller")
+    if user not in ("caller", "image"):
+        raise UserError(f"KWS_CONTAINER_USER: is {user!r}, expected caller or image")
+    return user == "caller"
 
 
 def toolchain_for(name: str, image: str) -> Toolchain:
@@ -157,9 +217,28 @@ def _is_podman(engine: str) -> bool:
     return Path(engine).name.startswith("podman")
 
 
-def _mount(source: Path, target: str, *, read_only: bool) -> str:
-    """Return the value of --mount, quoted as the CSV it is."""
+def _enforcing() -> bool:
+    """Return whether SELinux keeps containers from files that are not labelled as theirs."""
+    try:
+        return ENFORCE.read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        return False
+
+
+def _mount(source: Path, target: str, *, read_only: bool) -> list[str]:
+    """Return the option that mounts a folder.
+
+    That is --mount, whose value is quoted as the CSV it is. Where SELinux enforces it is --volume: that
+    alone asks every container program to label the folder as a container's (`z`), but it bears no colon.
+    """
+    if _enforcing():
+        if ":" in str(source.resolve()):
+            raise UserError(
+                f"{source.resolve()}: has a colon, which no container takes on a machine with SELinux; "
+                "move the project to a path without"
+            )
+        return ["--volume", f"{source.resolve()}:{target}:{'ro,' * read_only}z"]
     row = io.StringIO()
     fields = ["type=bind", f"source={source.resolve()}", f"target={target}"]
     csv.writer(row, lineterminator="").writerow(fields + ["readonly"] * read_only)
-    return row.getvalue()
+    return ["--mount", row.getvalue()]

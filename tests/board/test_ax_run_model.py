@@ -94,6 +94,14 @@ def test_errors_are_kept_and_explained():
     assert explain(parse(b"all well")) is None
 
 
+def test_a_model_that_has_loaded_is_not_said_to_be_for_another_chip():
+    failed = parse(b"[ERROR] Create model{kws.axmodel} handle failed.\n[ERROR] Loading model{m} failed.\n")
+    assert "another chip" in explain(failed, 255)
+    assert explain(failed, 255, loaded=True).endswith("until the board is rebooted: reboot it")
+    assert "StackFlow's services" in explain(failed, 255, loaded=True, short_of_memory=True)
+    assert explain(parse(b"Engine push input is done."), 139).startswith("the engine crashed; users report")
+
+
 @given(st.binary(max_size=500) | st.lists(st.sampled_from(REAL.split(b" ")), max_size=80).map(b" ".join))
 def test_no_output_breaks_the_parser(raw):
     report = parse(raw)

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -169,6 +172,64 @@ def test_the_doctor_is_content_with_an_image_and_no_board(project, monkeypatch, 
     assert "docker has no image pulsar2:4.2" in str(report()["docker"])
 
 
+def test_the_doctor_tries_the_folders_of_a_job_in_a_container(project):
+    docker = install(project / "standins", "docker")
+    assert str(report()["folders"]) == "ok      folders         docker reads and writes folders of a job here"
+    (tried,) = [call for call in docker.calls("docker") if call[0] == "run"]
+    assert tried[-2:] == ["/data/in/file", "/data/out/copy"]
+    assert "--network=none" in tried
+    assert not list(project.glob("*.partial")), "and leaves nothing"
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("denied", "/data/out/copy': Permission denied; with a Docker that runs without root set KWS_"),
+        (
+            "no_mount",
+            "a container ended with exit status 125: docker: Error response from daemon: mounts denied",
+        ),
+        ("elsewhere", "a container wrote a file that is not here: its daemon sees another machine's folders"),
+        pytest.param(
+            "other_owner",
+            "belong to user 12345, not to you; set KWS_CONTAINER_USER=image",
+            marks=pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away"),
+        ),
+    ],
+)
+def test_a_container_that_cannot_use_the_folders_is_one_line(project, mode, says):
+    docker = install(project / "standins", "docker")
+    docker.go_wrong(mode)
+    check = report()["folders"]
+    assert (check.ok, check.needed) == (False, True)
+    assert says in check.says
+    assert "\n" not in str(check)
+    assert not list(project.glob("*.partial"))
+
+
+def test_the_doctor_tries_the_container_as_the_stages_run_it(project, monkeypatch):
+    docker = install(project / "standins", "docker")
+    monkeypatch.setenv("KWS_CONTAINER_USER", "image")
+    assert report()["folders"].ok
+    runs = [call for call in docker.calls("docker") if call[0] == "run"]
+    assert [call[call.index("--entrypoint") + 1] for call in runs] == ["cp", "chown"]
+    assert not any("--user" in call for call in runs)
+    monkeypatch.setenv("KWS_CONTAINER_USER", "root")
+    with pytest.raises(UserError, match="KWS_CONTAINER_USER: is 'root', expected caller or image"):
+        report()
+
+
+@contextmanager
+def stackflow():
+    """A program that bears the name of one of StackFlow's services."""
+    code = "open('/proc/self/comm', 'w').write('llm_sys'); print(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        process.stdout.readline()
+        yield
+        process.communicate(b"\n")
+
+
 @pytest.mark.skipif(SSHD is None, reason="needs OpenSSH's sshd")
 def test_the_doctor_visits_the_board(project, tmp_path, monkeypatch):
     install(project / "standins", "docker")
@@ -180,8 +241,21 @@ def test_the_doctor_visits_the_board(project, tmp_path, monkeypatch):
         monkeypatch.setenv("KWS_BOARD_AX630C", "board")
         monkeypatch.setenv("KWS_BOARD_AX650N", "board")
         checks = report()
-        assert {"docker", "disk", "ssh", "board", "ax_run_model", "chip", "board's disk"} <= checks.keys()
+        assert {
+            "docker",
+            "folders",
+            "disk",
+            "ssh",
+            "board",
+            "ax_run_model",
+            "chip",
+            "board's disk",
+        } <= checks.keys()
         assert all(check.ok for check in checks.values() if check.needed)
+        assert checks["NPU memory"].says == "1002 MB free"
+        with stackflow():
+            says = report()["NPU memory"].says
+            assert says.startswith("1002 MB free; StackFlow runs (llm_sys): stop it while measuring")
         assert (
             str(report("ax650n")["chip"]) == "missing chip            AX630C_CHIP, expected AX650 or AX8850"
         )

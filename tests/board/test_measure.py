@@ -24,7 +24,7 @@ from kws.board.ssh import Link, connect, find_link
 from kws.common.errors import UserError
 from kws.params.whole import load_params, load_target
 from kws.runtime.inference import Classifier, accuracy
-from standins.install import SSHD, install, serve
+from standins.install import CMM, SSHD, install, serve
 
 needs_sshd = pytest.mark.skipif(
     SSHD is None or not shutil.which("ssh"), reason="needs OpenSSH's sshd and ssh"
@@ -150,6 +150,11 @@ def test_windows_line_ends_make_the_tool_skip_as_the_original_saw(compiled, boar
             "ended with exit status 255: [ERROR] Loading model {kws.axmodel} failed.; the usual cause",
         ),
         ("u16_error", "16-bit models are known to fail on engine 2.6.3sp"),
+        ("no_memory", "the NPU's memory is short, mostly because StackFlow's services hold it; stop them"),
+        ("crash", "ended with exit status 139: -----"),
+        ("crash", "the engine crashed; users report this of a model or a tool that is of another version"),
+        ("third_single", "with a single input ended with exit status 255: [ERROR] Loading model"),
+        ("third_single", "loads twice and then no more until the board is rebooted"),
         ("binary", "ax_run_model printed no times"),
         ("huge", "the board's command printed without end"),
         ("short_output", "output 0: holds 28 bytes, expected 32"),
@@ -164,6 +169,26 @@ def test_a_failure_on_the_board_is_one_plain_line(compiled, board, mode, says):
     assert says in message
     assert message.isprintable()
     assert not (compiled / "reports").exists()
+
+
+@needs_sshd
+def test_a_model_that_does_not_load_a_third_time_needs_a_reboot(compiled, board):
+    board.standins.go_wrong("third_start")
+    assert stage("benchmark", "ax630c") is None, "two starts"
+    assert "if it has loaded before, reboot the board" in stage("benchmark", "ax630c")
+    (board.standins.state / "starts").unlink()
+    assert stage("benchmark", "ax630c") is None, "rebooted"
+
+
+@needs_sshd
+def test_a_model_that_does_not_load_where_the_npus_memory_is_smaller_than_itself(compiled, board):
+    (board.config.parent / "cmm").write_text(CMM.replace("remain=1026160KB", "remain=3KB"))
+    board.standins.go_wrong("load_error")
+    try:
+        message = stage("benchmark", "ax630c")
+    finally:
+        (board.config.parent / "cmm").write_text(CMM)
+    assert message.endswith("stop them while measuring: systemctl stop 'llm-*'")
 
 
 @needs_sshd

@@ -363,7 +363,7 @@ class AxSession:
         if providers != ["AxEngineExecutionProvider"]:
             raise ValueError(f"Selected provider(s): {providers} is(are) not available.")
         weights = {w.name: w.raw_data for w in onnx.load(path_or_bytes).graph.initializer}
-        self.model = Classifier(weights["npu_0_params"])
+        self.model = Classifier(weights["npu_params"])
 
     def get_inputs(self, shape_group=0):
         return [SimpleNamespace(name="input", shape=(1, 1, 98, 64), dtype="float32")]

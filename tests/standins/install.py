@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
+CMM = "total size=1048576KB(1024MB),used=22416KB(21MB + 912KB),remain=1026160KB(1002MB + 112KB)\n"
+"""The last line of a board's table of the NPU's memory."""
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
 
@@ -70,8 +72,10 @@ def serve(folder: Path, chip: str = "AX630C_CHIP") -> Iterator[Board]:
     temporary.mkdir()
     script(
         standins.bin / "cat",
-        f'[ "$1" = /proc/ax_proc/chip_type ] && exec /bin/cat {folder}/chip\nexec /bin/cat "$@"',
+        f'[ "$1" = /proc/ax_proc/chip_type ] && exec /bin/cat {folder}/chip\n'
+        f'[ "$1" = /proc/ax_proc/mem_cmm_info ] && exec /bin/cat {folder}/cmm\nexec /bin/cat "$@"',
     )
+    (folder / "cmm").write_text(CMM)
     (folder / "chip").write_text(chip)
     for name in ("host", "user", "other"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]

@@ -37,7 +37,7 @@ def run_onnx(axmodel: Path):
     weights = {w.name: w for w in onnx.load(axmodel).graph.initializer}
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(weights["npu_0_params"].raw_data, options)
+    session = ort.InferenceSession(weights["npu_params"].raw_data, options)
     (value,) = session.get_inputs()
 
     def call(content: bytes) -> bytes:
