@@ -5,7 +5,7 @@
 # prints and writes, the versions and the chip; no names or addresses, and nothing is sent anywhere.
 cd "$(dirname "$0")" || exit 1
 umask 077
-rm -rf results results.tar results.tar.part output crlf
+rm -rf results results.tar results.tar.part output crlf pid
 mkdir results || exit 1
 failed=
 
@@ -33,7 +33,12 @@ give_up() {
   exit 1
 }
 trap pack EXIT
-trap 'give_up "stopped by hand"' INT TERM HUP
+stop() {
+  [ -f pid ] && kill "$(cat pid)" 2>/dev/null
+  wait
+  give_up "stopped by hand"
+}
+trap stop INT TERM HUP
 
 outputs() { # FOLDER: how many answers it holds
   n=0
@@ -45,9 +50,13 @@ call() { # NAME SECONDS ARGUMENTS: one run of the tool; its words, bounded, and 
   shift 2
   say "$name: ax_run_model $*"
   {
-    ${limit:+"$limit" "$seconds"} "$tool" -m "$target/kws.axmodel" "$@" </dev/null 2>&1
+    ${limit:+"$limit" "$seconds"} "$tool" -m "$target/kws.axmodel" "$@" </dev/null 2>&1 &
+    echo $! >pid
+    wait $!
     echo $? >results/status
-  } | head -c 262144 >"results/$name.txt"
+  } | head -c 262144 >"results/$name.txt" &
+  wait # in the background, because a shell that waits hears Ctrl-C at once
+  rm -f pid
   code=$(cat results/status)
   rm -f results/status
   keep "$name" "$code"

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import time
 
 import pytest
 
@@ -31,17 +32,22 @@ def pack(monkeypatch, *arguments):
     handover.main()
 
 
-@pytest.fixture
-def compiled(project, monkeypatch):
-    """A project whose models are compiled."""
-    with monkeypatch.context() as patch:
-        patch.setenv("PATH", os.environ["PATH"])
-        install(project / "standins", "pulsar2")
+@pytest.fixture(scope="module")
+def compiled(made_project, tmp_path_factory):
+    """A project whose models are compiled; not to be changed."""
+    folder = tmp_path_factory.mktemp("compiled") / "project"
+    shutil.copytree(made_project, folder)
+    text = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(text.replace("repeat: 1000", "repeat: 120"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["stage"])
+        patch.setattr("warnings.showwarning", None)
+        patch.setenv("PATH", str(install(folder / "standins", "pulsar2").bin))
+        patch.setenv("KWS_STANDIN_STATE", str(folder / "standins/state"))
+        patch.delenv("KWS_CONTAINER", raising=False)
         assert stage("compile", "ax630c") is None and stage("compile", "ax650n") is None
-    shutil.rmtree(project / "standins/bin")
-    text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text.replace("repeat: 1000", "repeat: 120"))
-    return project
+    return folder
 
 
 class Board:
@@ -58,27 +64,53 @@ class Board:
 
     def run(self, *arguments):
         """Run the script as its reader is told to; return the exit status, what it says and the results."""
-        environment = {
+        done = subprocess.run(
+            self.command(*arguments), env=self.environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr, self.results
+
+    @property
+    def results(self):
+        return self.folder / "kws-board/results.tar"
+
+    def command(self, *arguments):
+        return ["/bin/sh", str(self.folder / "kws-board/run.sh"), *arguments]
+
+    @property
+    def environment(self):
+        return {
             "PATH": f"{self.standins.bin}:/usr/bin:/bin",
             "KWS_STANDIN_STATE": str(self.standins.state),
             "SSH_CONNECTION": "192.0.2.7 50000 192.0.2.8 22",
         }
-        command = ["/bin/sh", str(self.folder / "kws-board/run.sh"), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr, self.folder / "kws-board/results.tar"
+
+
+def unpacked(compiled, folder):
+    """A board on which the archive is unpacked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(compiled)
+        pack(patch, folder / "out.tar.gz")
+    (folder / "there").mkdir()
+    with tarfile.open(folder / "out.tar.gz") as tar:
+        tar.extractall(folder / "there", filter="data")
+    return Board(folder / "there")
 
 
 @pytest.fixture
-def board(compiled, tmp_path, monkeypatch):
-    """A board on which the archive is unpacked."""
-    pack(monkeypatch, tmp_path / "out.tar.gz")
-    (tmp_path / "there").mkdir()
-    subprocess.run(
-        ["/bin/tar", "-xzf", tmp_path / "out.tar.gz", "-C", tmp_path / "there"],
-        env={"PATH": "/usr/bin:/bin"},
-        check=True,
-    )
-    return Board(tmp_path / "there")
+def board(compiled, tmp_path):
+    return unpacked(compiled, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(compiled, tmp_path_factory):
+    """The bytes that came back from a board where all went well."""
+    return unpacked(compiled, tmp_path_factory.mktemp("w")).run()[2].read_bytes()
+
+
+@pytest.fixture
+def results(whole, tmp_path):
+    (tmp_path / "results.tar").write_bytes(whole)
+    return tmp_path / "results.tar"
 
 
 def lines(archive):
@@ -102,6 +134,8 @@ def test_a_board_answers_every_open_question(board, monkeypatch, capsys):
     assert "ok      line ends       a list of three with Windows line ends gives 0 answers" in printed
     assert "ok      type            Half for NPU1, vnpu Disable\n" in printed
     assert "ok      percentiles     taken from times in descending order\n" in printed
+    page = (ROOT / "docs/board.md").read_text()
+    assert all(f"`{name}`" in page for name in lines(results)), "each line is explained"
 
 
 def test_nothing_that_comes_back_says_where_the_board_is(board):
@@ -111,6 +145,7 @@ def test_nothing_that_comes_back_says_where_the_board_is(board):
 
 
 def test_the_archive_has_the_same_bytes_each_time_and_names_nobody(compiled, tmp_path, monkeypatch):
+    monkeypatch.chdir(compiled)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         pack(monkeypatch, tmp_path / name / "x.tar.gz")
@@ -153,7 +188,7 @@ def test_the_chip_chooses_the_model_or_else_its_reader(board):
 def test_what_fails_on_the_board_comes_back_as_a_line(board, mode, name, says, monkeypatch, capsys):
     board.standins.go_wrong(mode)
     code, said, results = board.run()
-    knows = mode in ("load_error", "u16_error", "lost_output")  # others only who reads the results
+    knows = mode in ("load_error", "u16_error", "binary", "lost_output")  # others only who reads the results
     assert (code == 1) == ("although something failed" in said) == knows
     check = lines(results)[name]
     assert not check.ok and says in check.says
@@ -167,6 +202,24 @@ def test_a_tool_that_runs_one_input_only_is_called_for_each(board):
     found = lines(results)
     assert code == 0 and "gives 1 of 6 answers" in found["list"].says
     assert "100.0% as the float model's" in found["answers"].says
+
+
+def test_a_run_that_is_stopped_by_hand_still_brings_back_what_it_has(board):
+    board.standins.go_wrong("hang")
+    process = subprocess.Popen(
+        board.command(), env=board.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    for line in process.stdout:
+        if line.startswith("list: "):
+            break
+    while not (board.folder / "kws-board/pid").is_file():
+        time.sleep(0.05)
+    process.terminate()
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1 and "Bring back" in said
+    found = lines(board.results)
+    assert found["times"].ok
+    assert found["answers"].says == "was not run; the script's last words: stopped by hand"
 
 
 def test_a_board_without_the_tool_says_so(board):
@@ -183,13 +236,7 @@ def test_a_model_that_was_damaged_on_the_way_is_known(board):
     assert "the board's copy is damaged" in lines(results)["model"].says
 
 
-@pytest.fixture
-def results(board):
-    return board.run()[2]
-
-
-def test_a_truncated_archive_is_one_line(results, monkeypatch, capsys):
-    whole = results.read_bytes()
+def test_a_truncated_archive_is_one_line(whole, results, monkeypatch, capsys):
     for length in (0, 100, 512, 10_240, len(whole) // 1024 * 512, len(whole) - 1):
         results.write_bytes(whole[:length].rstrip(b"\0") if length % 512 else whole[:length])
         code, printed = kws(monkeypatch, capsys, "doctor", "--from", results)
