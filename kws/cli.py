@@ -308,6 +308,9 @@ def doctor(
     target: Annotated[
         str | None, typer.Argument(help="ax630c or ax650n, both if not given; or a file FILE.axmodel")
     ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--from", help="results.tar that somebody's board wrote: say what it tells")
+    ] = None,
 ) -> None:
     """Check what an Axera target needs; status 1 if it cannot work.
 
@@ -316,6 +319,15 @@ def doctor(
     from kws.board.doctor import describe, examine
     from kws.params.whole import load_params, load_target
 
+    if archive:
+        from kws.board.results import examine_results
+
+        if target:
+            raise UserError(f"{target}: --from reads an archive alone; leave it out")
+        answers = list(examine_results(archive))
+        for check in answers:
+            typer.echo(plain(str(check)))
+        raise typer.Exit(0 if all(check.ok or not check.needed for check in answers) else 1)
     if target and target.endswith(".axmodel"):
         for line in describe(Path(target)):
             typer.echo(plain(line))

@@ -32,7 +32,7 @@ for name in "libax_engine.so", "/soc/lib/libax_engine.so", "/opt/lib/libax_engin
         pass
 """
 """Asks the engine's library itself, by the documented function that needs no model and starts nothing."""
-_PROBE = f"""
+PROBE = f"""
 for p in "$(command -v ax_run_model)" /opt/bin/ax_run_model /usr/bin/ax_run_model; do
   if [ -x "$p" ]; then echo "tool=$p"; break; fi
 done
@@ -45,6 +45,7 @@ echo "cmm_kb=$(cat /proc/ax_proc/mem_cmm_info 2>/dev/null |
   sed -n 's/.*remain=\\([0-9]*\\)KB.*/\\1/p' | tail -n 1)"
 echo "services=$(cat /proc/[0-9]*/comm 2>/dev/null | grep '^llm[-_]' | sort -u | tr '\\n' ' ')"
 """
+"""What a board's shell is asked, one `key=value` a line; `read_probe` reads it."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,12 @@ class Measured:
 
 def probe(session: Session) -> Probe:
     """Ask a board for its tool, chip and free space; raise UserError where it answers nothing of use."""
-    done = session.run(_PROBE, _SHORT_S)
-    lines = [line.partition("=") for line in plain(done.out).split("\n")]
+    return read_probe(session.run(PROBE, _SHORT_S).out)
+
+
+def read_probe(out: bytes) -> Probe:
+    """Return what PROBE printed; an empty string or 0 for what is missing or makes no sense."""
+    lines = [line.partition("=") for line in plain(out).split("\n")]
     said = {key: value.strip()[:200] for key, _, value in lines if value}
     free_kb, cmm_kb = (
         int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
@@ -153,15 +158,13 @@ def _measure(
         tool = f"{limit}{shlex.quote(found.tool)} -m kws.axmodel {arguments} 2>&1"
         done = session.run(f'{there}cd "$d" && {tool}', timeout_s + 15)
         report = parse(done.out)
-        if done.code or (report.errors and not report.found):
-            said = report.errors[0] if report.errors else last_line(done.out)
-            advice = explain(report, done.code, loaded=loaded, short_of_memory=short_of_memory)
-            raise UserError(f"{source}: ax_run_model {done.how()}: {said}" + _usual(advice))
+        if wrong := fault(report, done, loaded=loaded, short_of_memory=short_of_memory):
+            raise UserError(f"{source}: {wrong}")
         return report
 
     n = target.warmup + target.repeat
     latency = call(f"-w {target.warmup} -r {target.repeat}", _SHORT_S + _PER_CALL_S * n)
-    _check_times(latency, source)
+    check_times(latency, source)
     many_s = _SHORT_S + _PER_INPUT_S * len(wanted)
     listing = call("-i input -o output -l list.txt", many_s, loaded=True)
     outputs = _fetch(session, there, wanted, n_labels)
@@ -182,6 +185,17 @@ def _measure(
     return Measured(latency, read_outputs(outputs, wanted, n_labels, source), found.chip, listed)
 
 
+def fault(
+    report: Report, done: Finished, *, loaded: bool = False, short_of_memory: bool = False
+) -> str | None:
+    """Return how a run of the tool failed and the usual cause, in a line, or None where it did not fail."""
+    if not done.code and not (report.errors and not report.found):
+        return None
+    said = report.errors[0] if report.errors else last_line(done.out)
+    advice = explain(report, done.code, loaded=loaded, short_of_memory=short_of_memory)
+    return f"ax_run_model {done.how()}: {said}" + _usual(advice)
+
+
 def _one_by_one(
     session: Session, there: str, found: Probe, missing: list[str], timeout_s: float
 ) -> Finished | None:
@@ -200,7 +214,8 @@ def _usual(cause: str | None) -> str:
     return f"; the usual cause: {cause}" if cause else ""
 
 
-def _check_times(report: Report, source: str) -> None:
+def check_times(report: Report, source: str) -> None:
+    """Raise UserError where a run of the tool printed no times, or ones that cannot be."""
     times = report.latency_ms
     if not {"min", "mean", "max"} <= times.keys():
         raise UserError(f"{source}: ax_run_model printed no times; run it by hand to see what it says")
@@ -220,17 +235,25 @@ def _fetch(session: Session, there: str, wanted: list[str], n_labels: int) -> di
 def read_archive(content: bytes, wanted: list[str], source: str) -> dict[str, bytes]:
     """Return the `output/<i>/output.bin` of a foreign tar archive that are wanted, by i; ignore all else."""
     names = {f"output/{index}/output.bin": index for index in wanted}
-    outputs = {}
+    found = read_members(content, f"{source}: the board's outputs")
+    return {names[name]: value for name, value in found.items() if name in names}
+
+
+def read_members(content: bytes, what: str) -> dict[str, bytes]:
+    """Return the plain files of a foreign tar archive that are shorter than a MiB, by name; ignore all else.
+
+    Nothing is unpacked. Raises UserError, beginning with `what`, where it cannot be read.
+    """
+    found = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
             for member in tar:
-                index = names.get(member.name)
-                if index is not None and member.isreg() and not member.issparse() and member.size < MIB:
+                if member.isreg() and not member.issparse() and member.size < MIB:
                     file = tar.extractfile(member)
-                    outputs[index] = file.read() if file else b""
-    except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError) as error:
-        raise UserError(f"{source}: the board's outputs cannot be read as a tar archive ({error})") from error
-    return outputs
+                    found[member.name] = file.read() if file else b""
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError, EOFError, OSError) as error:
+        raise UserError(f"{what} cannot be read as a tar archive ({error})") from error
+    return found
 
 
 def _clean(session: Session, there: str, name: str) -> None:
