@@ -262,7 +262,8 @@ def bundle(
     """Pack all that a board needs into one archive."""
     from kws.bundle.write import write_bundle
 
-    manifest = write_bundle(out, target, Path("models"), fa_per_hour, sensitivity or ())
+    measured = Path(f"reports/benchmark/{target}.json")
+    manifest = write_bundle(out, target, Path("models"), fa_per_hour, sensitivity or (), measured)
     typer.echo(f"{plain(out)}: {manifest.model} for {target}, {out.stat().st_size / 1e6:.1f} MB")
 
 

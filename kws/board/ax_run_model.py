@@ -112,8 +112,8 @@ _OTHER = (
 )
 _AGAIN = "users report that a model loads twice and then no more until the board is rebooted: reboot it"
 _CRASH = (
-    "the engine crashed; users report this of a model or a tool that is of another version than the board's "
-    "BSP: compile with the Pulsar2 that your BSP names, or renew the BSP"
+    "the engine crashed; users report this, and one cause is known, a tool of another version than the "
+    "board's BSP: use the BSP's own, and the Pulsar2 that it names, or renew the BSP"
 )
 _MEMORY = (
     "the NPU's memory is short, mostly because StackFlow's services hold it; stop them while measuring: "

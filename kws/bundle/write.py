@@ -21,7 +21,7 @@ from kws.runtime.backends import BACKENDS
 from kws.runtime.bundle import DETECTOR, FORMAT, GOLDEN, MANIFEST, Manifest, golden_vector
 from kws.runtime.kit import read_kit
 from kws.runtime.points import adjusted
-from kws.targets.axmodel import TARGETS, read_axmodel, wrong_chip
+from kws.targets.axmodel import TARGETS, read_axmodel, too_new, wrong_chip
 
 FLOAT = "float"
 """The target of the model as it was trained: any CPU, no compiler."""
@@ -60,17 +60,24 @@ AXENGINE = """
 
 
 def write_bundle(
-    out: Path, target: str, models: Path, fa_per_hour: float | None = None, sensitivity: Sequence[str] = ()
+    out: Path,
+    target: str,
+    models: Path,
+    fa_per_hour: float | None = None,
+    sensitivity: Sequence[str] = (),
+    measured: Path | None = None,
 ) -> Manifest:
     """Write a tar.gz of the bundle for a target from `models`, the same bytes every time.
 
     Its thresholds are those of `detector.json`, or what `kws.runtime.points.adjusted` makes of them.
-    `models` holds kws.onnx, detector.json and a folder for each compiled target. Raises UserError where one
-    is missing, or where the target was compiled from another kws.onnx.
+    `models` holds kws.onnx, detector.json and a folder for each compiled target; `measured` is the target's
+    last benchmark, which names the engine of its board. Raises UserError where a file of `models` is missing,
+    where the target was compiled from another kws.onnx or for another chip, or by a Pulsar2 too new for that
+    engine.
     """
     kit = read_kit(models / "kws.onnx", models / "detector.json")
     spec = adjusted(kit.detector, fa_per_hour, sensitivity)
-    model, build = _compiled(models, target)
+    model, build = _compiled(models, target, _engine(measured))
     release = version("kws")
     wheel, wheel_bytes = build_wheel(release)
     backend = BACKENDS[model.suffix][0]
@@ -104,7 +111,18 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _compiled(models: Path, target: str) -> tuple[Path, dict[str, Any]]:
+def _engine(measured: Path | None) -> str:
+    """Return the engine of the board that was measured last, or an empty string where there was none."""
+    if measured is None or not measured.is_file():
+        return ""
+    try:
+        board = typed(dict[str, Any], parse_json(read_bytes(measured))).get("board", {})
+        return str(typed(dict[str, Any], board).get("engine", ""))
+    except ValueError as error:
+        raise UserError(f"{measured}: not what `benchmark` wrote ({error}); run `dvc repro` again") from error
+
+
+def _compiled(models: Path, target: str, engine: str) -> tuple[Path, dict[str, Any]]:
     """Return the model of a target and its build.json."""
     if target == FLOAT:
         return models / "kws.onnx", {}
@@ -121,8 +139,12 @@ def _compiled(models: Path, target: str) -> tuple[Path, dict[str, Any]]:
     if made_of is not None and made_of != sha256(models / "kws.onnx"):
         raise UserError(f"{found[0]}: compiled from another {models / 'kws.onnx'}; run `dvc repro` first")
     family = TARGETS.get(target) if found[0].suffix == ".axmodel" else None
-    if family and (wrong := wrong_chip(read_axmodel(found[0]), family)):
-        raise UserError(f"{found[0]} {wrong}; compile it for this target")
+    if family:
+        model = read_axmodel(found[0])
+        if wrong := wrong_chip(model, family):
+            raise UserError(f"{found[0]} {wrong}; compile it for this target")
+        if newer := too_new(model, engine):
+            raise UserError(f"{found[0]} {newer}")
     return found[0], build
 
 

@@ -152,7 +152,7 @@ def test_windows_line_ends_make_the_tool_skip_as_the_original_saw(compiled, boar
         ("u16_error", "16-bit models are known to fail on engine 2.6.3sp"),
         ("no_memory", "the NPU's memory is short, mostly because StackFlow's services hold it; stop them"),
         ("crash", "ended with exit status 139: -----"),
-        ("crash", "the engine crashed; users report this of a model or a tool that is of another version"),
+        ("crash", "the engine crashed; users report this, and one cause is known, a tool of another version"),
         ("third_single", "with a single input ended with exit status 255: [ERROR] Loading model"),
         ("third_single", "loads twice and then no more until the board is rebooted"),
         ("binary", "ax_run_model printed no times"),

@@ -302,6 +302,24 @@ def test_a_model_for_another_chip_is_not_packed(tmp_path, models):
         assert not (tmp_path / "bundle.tar.gz").exists()
 
 
+def test_a_model_too_new_for_the_engine_of_the_measured_board_is_not_packed(tmp_path, models):
+    measured, out = tmp_path / "ax630c.json", tmp_path / "bundle.tar.gz"
+    network, path = onnx.load(models / "kws.onnx"), tmp_path / "models/ax630c/kws.axmodel"
+    shutil.copytree(models, tmp_path / "models")
+    measured.write_text('{"simulated": false, "board": {"engine": "2.6.3sp"}}')
+    write_bundle(out, "ax630c", tmp_path / "models", measured=measured)
+    out.unlink()
+    onnx.save(wrap(network, "AX620E", "NPU1", "7.0"), path)
+    with pytest.raises(UserError, match=r"is of Pulsar2 7\.0, but the board's engine 2\.6\.3sp loads"):
+        write_bundle(out, "ax630c", tmp_path / "models", measured=measured)
+    measured.write_text('{"board": [')
+    with pytest.raises(UserError, match=r"ax630c\.json: not what `benchmark` wrote"):
+        write_bundle(out, "ax630c", tmp_path / "models", measured=measured)
+    assert not out.exists()
+    measured.write_text('{"simulated": true}')
+    write_bundle(out, "ax630c", tmp_path / "models", measured=measured)
+
+
 def test_the_wheel_holds_exactly_what_the_run_time_part_imports():
     found, todo = set(), list((PACKAGE / "runtime").glob("*.py"))
     while todo:
