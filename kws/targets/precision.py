@@ -56,7 +56,10 @@ def unhonoured(asked: Layers, graph: GraphProto, output: Path) -> list[str] | No
     """
     try:
         report = parse_json(read_bytes(output / REPORT, 2**28))
-        built = {_own_name(name): _bits(tensors) for name, tensors in report.items()}
+        built: dict[str, int] = {}
+        for name, tensors in report.items():  # an operator may be cut into several: the worst counts
+            own, bits = _own_name(name), _bits(tensors)
+            built[own] = min(bits, built.get(own, bits))
     except (OSError, ValueError, AttributeError, UserError):
         return None
     wanted = {name: BITS[layer["data_type"]] for layer in asked for name in _named(layer, graph, built)}

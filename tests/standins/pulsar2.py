@@ -159,11 +159,14 @@ def quantise(model, layers, wrong) -> dict:
     for number, node in enumerate(model.graph.node):
         if node.op_type in ("Constant", "Reshape"):
             continue
-        asked = "U8"
-        for layer in layers:  # a name wins over a type, and a type over a range of tensors
-            named = node.name in layer.get("layer_names", ()) and wrong != "ignored"
-            if named or node.op_type == layer.get("op_type") or "start_tensor_names" in layer:
-                asked = layer["data_type"]
+        # a name wins over a type, and a type over a range of tensors
+        ranks = [
+            (2 if named else 1 if node.op_type == layer.get("op_type") else 0, layer["data_type"])
+            for layer in layers
+            for named in [node.name in layer.get("layer_names", ()) and wrong != "ignored"]
+            if named or node.op_type == layer.get("op_type") or "start_tensor_names" in layer
+        ]
+        asked = max(ranks, default=(0, "U8"), key=lambda rank: rank[0])[1]
         gone = wrong == "fused" and node.op_type == "Conv"
         flows = {"U8": (8, "ACTIVATED"), "U16": (16, "ACTIVATED"), "FP32": (8, "FP32")}[asked]
         report[f"op_{number}" + f":{node.name}" * (not gone)] = {

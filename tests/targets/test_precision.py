@@ -85,6 +85,7 @@ FP32 = {"t": {"bit_width": 8, "state": "FP32"}}
         ({"a": U16, "b": U16, "c": U8}, []),
         ({"op_3:a": U16, "op_7:b": U8}, ["b: 8 bits"]),
         ({"op_3": U16, "b": U16}, ["a: no layer of this name"]),
+        ({"op_1:a": U8, "op_2:a": U16, "b": U16}, ["a: 8 bits"]),
         ({"a": {"w": U8["t"], **U16}, "b": {}}, ["b: 0 bits"]),
         ("{", None),
         ("[]", None),

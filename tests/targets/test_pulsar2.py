@@ -5,6 +5,7 @@ import os
 import shutil
 import tarfile
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -32,6 +33,58 @@ FP32:                         [7]
 2025-09-28 06:19:57.546 | INFO     | yasched.test_onepass:results2model:2738 - max_cycle = 648,294
 2025-09-28 06:20:36.065 | INFO     | backend.ax620e.linker:link_with_dispatcher:2007 - Total mcode size: 485 KiB
 """  # noqa: E501
+SCHEMA = {
+    "input": str, "output_dir": str, "output_name": str, "input_shapes": str,
+    "model_type": {"ONNX", "QuantAxModel", "QuantONNX"},
+    "target_hardware": {"AX650", "AX620E", "M76H"},
+    "npu_mode": {"AX650": {"NPU1", "NPU2", "NPU3"}, "AX620E": {"NPU1", "NPU2"}},
+    "quant": {
+        "input_configs": {
+            "tensor_name": str, "calibration_dataset": str, "calibration_size": int,
+            "calibration_format": {"Image", "Numpy", "Binary", "NumpyObject"},
+            "calibration_mean": list, "calibration_std": list,
+        },
+        "layer_configs": list,
+        "calibration_method": {"MinMax", "Percentile", "MSE", "KL"},
+        "precision_analysis": bool,
+        "precision_analysis_method": {"PerLayer", "EndToEnd"},
+        "precision_analysis_mode": {"Reference", "NPUBackend"},
+    },
+    "input_processors": {
+        "tensor_name": str, "mean": list, "std": list,
+        "tensor_format": {"AutoColorSpace", "BGR", "RGB", "GRAY"},
+        "tensor_layout": {"NHWC", "NCHW"}, "src_layout": {"NHWC", "NCHW"},
+        "src_format": {"AutoColorSpace", "GRAY", "BGR", "RGB", "YUYV422", "UYVY422", "YUV420SP", "YVU420SP"},
+        "src_dtype": {"U8", "S8", "U16", "S16", "U32", "S32", "FP16", "FP32"},
+    },
+    "compiler": {"check": int},
+}  # fmt: skip
+"""What a configuration may hold: Pulsar2's documentation, "Configuration file details", of which
+only newer versions (AXERA-TECH/pulsar2-docs) have KL and NumpyObject. `layer_configs`
+are tested in test_precision.py."""
+
+
+def undocumented(value, schema, at="config"):
+    """Yield the keys of a configuration whose name or value the schema does not know."""
+    if isinstance(schema, dict):
+        for item in value if isinstance(value, list) else [value]:
+            for key, inner in item.items():
+                allowed = schema.get(key, ())
+                if key == "npu_mode":
+                    allowed = allowed[item["target_hardware"]]
+                yield from undocumented(inner, allowed, f"{at}.{key}")
+    elif not (type(value) is schema if isinstance(schema, type) else value in tuple(schema)):
+        yield at
+
+
+OFFERED = [
+    (target, field, value)
+    for target in ("ax630c", "ax650n")
+    for field, of in type(load_target(ROOT / "conf", target)).model_fields.items()
+    if field not in ("hardware", "precision")
+    for value in ((True, False) if of.annotation is bool else get_args(of.annotation))
+    if isinstance(value, str | bool)
+]
 
 
 @pytest.fixture
@@ -70,6 +123,19 @@ def test_the_default_is_the_configuration_known_to_compile():
         },
         "compiler": {"check": 0},
     }
+
+
+@pytest.mark.parametrize(("target", "field", "value"), OFFERED)
+def test_every_value_that_is_offered_is_documented(target, field, value):
+    found = config(load_target(ROOT / "conf", target), **{field: value})
+    assert list(undocumented(found, SCHEMA)) == []
+
+
+def test_what_is_not_documented_is_found():
+    wrong = {"quant": {"input_configs": [{"calibration_format": "Wav"}], "method": "KL"}, "npu_mode": "NPU3"}
+    found = undocumented(wrong | {"target_hardware": "AX620E", "compiler": {"check": "0"}}, SCHEMA)
+    wrong_keys = ["compiler.check", "npu_mode", "quant.input_configs.calibration_format", "quant.method"]
+    assert sorted(found) == [f"config.{key}" for key in wrong_keys]
 
 
 def test_variants_change_what_they_name():
