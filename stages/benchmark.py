@@ -11,8 +11,8 @@ from kws.common.files import scratch, write_json
 from kws.common.types import Features, Logits
 from kws.params.sections import Ax630c, Ax650n, Host
 from kws.params.whole import load_params
-from kws.runtime.inference import Classifier
-from kws.targets.benchmark import compare, instructions, summarise, time_calls
+from kws.runtime.inference import Classifier, instructions
+from kws.targets.benchmark import compare, summarise, time_calls
 from stages import paths, run
 
 

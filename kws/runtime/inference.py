@@ -1,6 +1,7 @@
 """Running a model: features in, logits and probabilities out. Needs what runs the model, not torch."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,6 +9,9 @@ import numpy as np
 
 from kws.common.errors import UserError
 from kws.common.types import Features, Labels, Logits
+
+WITH_VNNI = {"avx_vnni", "avx512_vnni", "asimddp", "i8mm"}
+"""Flags of processors that add up products of 8 bits in 32, as /proc/cpuinfo names them."""
 
 
 class Session(Protocol):
@@ -23,18 +27,29 @@ class Session(Protocol):
         """Return all outputs of one run."""
 
 
+@cache
+def instructions() -> list[str] | None:
+    """Return which instructions for 8-bit products this processor has; None where it does not say."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return sorted(WITH_VNNI & set(told.split()))
+
+
 def cpu_session(model: Path | bytes, threads: int = 1) -> Session:
     """Load an ONNX model, from a file or from its bytes, to run on the CPU.
 
-    x86 without VNNI adds pairs of u8 x s8 products in 16 bits that saturate, which 8-bit weights exceed. So
-    ONNX Runtime is told to shift such weights to u8: the same sums on every processor, in somewhat more time.
+    x86 without VNNI adds pairs of u8 x s8 products in 16 bits that saturate, which 8-bit weights exceed.
+    There ONNX Runtime is told to shift such weights to u8: the same sums, in up to twice the time.
     """
     import onnxruntime as ort  # not on a board that runs its model on the NPU
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if not instructions():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     source = model if isinstance(model, bytes) else str(model)
     session: Session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     return session

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,6 @@ from numpy.typing import NDArray
 
 from kws.common.types import Labels, Logits
 from kws.runtime.inference import accuracy
-
-WITH_VNNI = {"avx_vnni", "avx512_vnni", "asimddp", "i8mm"}
-"""Flags of processors that add up products of 8 bits in 32, as /proc/cpuinfo names them."""
 
 
 def time_calls(call: Callable[[], Any], warmup: int, repeat: int) -> NDArray[np.float64]:
@@ -56,12 +52,3 @@ def compare(reference: Logits, compiled: Logits, actual: Labels) -> dict[str, fl
         "accuracy": correct,
         "accuracy_drop": accuracy(reference, actual) - correct,
     }
-
-
-def instructions() -> list[str] | None:
-    """Return which instructions for 8-bit products this processor has; None where it does not say."""
-    try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return sorted(WITH_VNNI & set(told.split()))

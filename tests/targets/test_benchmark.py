@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kws.targets.benchmark import WITH_VNNI, instructions
+from kws.runtime.inference import WITH_VNNI, instructions
 
 
 def test_the_processor_says_how_it_multiplies_8_bits():
