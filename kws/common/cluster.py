@@ -24,7 +24,7 @@ from uuid import uuid4
 
 import cloudpickle
 import dask
-from distributed import Client, Future, KilledWorker, wait
+from distributed import Client, Future, KilledWorker, get_worker, wait
 from distributed.comm.core import CommClosedError
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
@@ -161,7 +161,7 @@ def _compare(who: str, expected: dict[str, str], found: dict[str, str]) -> None:
 
 def _do(item: S, work: Callable[[S], T], versions: dict[str, str]) -> T:
     """Work on an item in a worker, alone and with one thread, as it is done without a cluster."""
-    _compare("a worker", versions, _versions())
+    _compare(f"the worker at {get_worker().address}", versions, _versions())
     with _one, _libraries(len(sys.modules)).limit(limits=1):
         return work(item)
 
